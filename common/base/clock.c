@@ -1,0 +1,30 @@
+#include "common/base/clock.h"
+
+#include <time.h>
+
+static int64_t
+read_us(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t
+clock_wall(void)
+{
+	return read_us(CLOCK_REALTIME) / 1000000;
+}
+
+int64_t
+clock_wall_us(void)
+{
+	return read_us(CLOCK_REALTIME);
+}
+
+int64_t
+clock_monotonic_us(void)
+{
+	return read_us(CLOCK_MONOTONIC);
+}

@@ -1,0 +1,65 @@
+#ifndef COMMON_IO_LOOP_H
+#define COMMON_IO_LOOP_H
+
+/*
+ * The event loop: one per process, on one thread, over libevent (which only
+ * loop.c includes). Callbacks run from loop_run() and never from inside the
+ * call that armed them.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+struct loop_watch;
+struct loop_timer;
+struct loop_turn;
+struct loop_signal;
+
+#define LOOP_READ  1u
+#define LOOP_WRITE 2u
+
+typedef void loop_fn(void *arg);
+typedef void loop_watch_fn(void *arg, unsigned events);
+
+struct loop *loop_new(void);
+void loop_free(struct loop *loop);
+/* Runs until loop_stop(). */
+void loop_run(struct loop *loop);
+/* Runs until loop_stop() or until timeout_ms have passed. */
+void loop_run_for(struct loop *loop, uint64_t timeout_ms);
+void loop_stop(struct loop *loop);
+
+/* A file descriptor; it is not closed by loop_watch_free(). */
+struct loop_watch *loop_watch_new(struct loop *loop, int fd,
+	loop_watch_fn *fn, void *arg);
+/* Which of LOOP_READ, LOOP_WRITE to wait for from now on; 0 for none. */
+void loop_watch_set(struct loop_watch *watch, unsigned events);
+void loop_watch_free(struct loop_watch *watch);
+
+/* A timer, not armed. It fires once per arming. */
+struct loop_timer *loop_timer_new(struct loop *loop, loop_fn *fn, void *arg);
+void loop_timer_set(struct loop_timer *timer, uint64_t delay_ms);
+void loop_timer_clear(struct loop_timer *timer);
+void loop_timer_free(struct loop_timer *timer);
+
+/*
+ * Work for the end of this turn: after every callback that is already due.
+ * Asking again before it ran changes nothing. This is where batches form.
+ */
+struct loop_turn *loop_turn_new(struct loop *loop, loop_fn *fn, void *arg);
+void loop_turn_ask(struct loop_turn *turn);
+void loop_turn_free(struct loop_turn *turn);
+
+/* A Unix signal, delivered on the loop. */
+struct loop_signal *loop_signal_new(struct loop *loop, int signal,
+	loop_fn *fn, void *arg);
+void loop_signal_free(struct loop_signal *signal);
+
+/*
+ * Runs fn(arg) on the loop as soon as possible. The only function here that
+ * another thread may call.
+ */
+void loop_post(struct loop *loop, loop_fn *fn, void *arg);
+
+#endif

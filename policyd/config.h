@@ -1,0 +1,212 @@
+#ifndef POLICYD_CONFIG_H
+#define POLICYD_CONFIG_H
+
+/*
+ * policyd.conf: "[section]", "key = value", "#" comments. What may be set is
+ * the table in config.c (section, key, type, range, default, help), and a
+ * test compares that table with conf/policyd.conf and policyd.conf(5).
+ *
+ * A struct config is immutable once loaded and counted by reference: a
+ * decision in flight keeps the one it began with while a reload puts another
+ * in force.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/base/log.h"
+#include "common/base/str.h"
+#include "common/io/db.h"
+#include "common/io/sock.h"
+#include "common/mail/ip.h"
+
+enum rule_id {
+#define RULE(name) RULE_ID_##name,
+#include "policyd/rules/rules.def"
+#undef RULE
+	RULE_ID_COUNT
+};
+
+enum rule_mode { RULE_MODE_OFF, RULE_MODE_OBSERVE, RULE_MODE_ENFORCE };
+enum rule_on_error { RULE_ON_ERROR_ACCEPT, RULE_ON_ERROR_DEFER };
+
+struct config_rule {
+	enum rule_mode mode;
+	enum rule_on_error on_error;
+};
+
+/* [iredapd_db], [vmail_db], [policyd_db] */
+struct config_db {
+	char *host, *socket, *user, *name, *tls_ca;
+	char *password_file, *password_env;
+	char *password; /* resolved by config_read_secrets() */
+	unsigned port;
+	enum db_tls tls;
+};
+
+enum config_db_id { CONFIG_DB_IREDAPD, CONFIG_DB_VMAIL, CONFIG_DB_POLICYD,
+	CONFIG_DB_COUNT };
+
+struct config_list { /* of texts */
+	char **items;
+	size_t n;
+};
+
+struct config {
+	/* [policyd] */
+	struct {
+		struct sock_address *listen; /* policy_listen */
+		size_t n_listen;
+		unsigned policy_socket_mode;  /* octal, 0666 */
+		struct sock_address control;  /* control_socket, unix */
+		char *control_group;	      /* "" for the daemon's own */
+		char *user, *group;	      /* group "" for the user's own */
+		unsigned policy_processes;
+		uint64_t stop_timeout_ms;     /* SIGTERM: to finish in */
+		uint64_t decision_deadline_ms;
+		bool reply_code;
+		char *node; /* name of this node, "" for the host name */
+	} policyd;
+
+	/* [limits] */
+	struct {
+		uint64_t line_bytes, request_bytes;
+		uint64_t connections;
+		uint64_t idle_timeout_ms;
+		uint64_t triplets;	  /* held in memory */
+		uint64_t clients;	  /* passed clients in memory */
+		uint64_t instances;	  /* messages whose RCPTs are known */
+		uint64_t table_rows;	  /* of one table read as a whole */
+		uint64_t decisions;	  /* held in memory for explain */
+		uint64_t waiting_writes;  /* effects while the database is away */
+	} limits;
+
+	/* [mail] */
+	struct {
+		struct network *trusted_networks;
+		size_t n_trusted_networks;
+		char *recipient_delimiters;
+	} mail;
+
+	/* [log] */
+	struct log_config log;
+
+	/* [sessions]: rows in iredapd.smtp_sessions */
+	struct {
+		bool enabled, skip_dunno, skip_greylisting, skip_whitelist;
+	} sessions;
+
+	/* [decisions]: rows in policyd.decision */
+	struct {
+		bool enabled;
+		unsigned keep_days; /* 1..7 */
+	} decisions;
+
+	/* [database] */
+	struct {
+		unsigned connections; /* to each database */
+		uint64_t connect_timeout_ms, statement_timeout_ms;
+		uint64_t table_ttl_ms; /* until a change made elsewhere shows */
+	} database;
+	struct config_db db[CONFIG_DB_COUNT];
+
+	/* [rules] order; and mode, on_error in a section for each rule */
+	enum rule_id rule_order[RULE_ID_COUNT];
+	size_t n_rule_order;
+	struct config_rule rule[RULE_ID_COUNT];
+
+	/* [greylisting] */
+	struct {
+		char *message;
+		bool training, tell_delay;
+		uint64_t block_expire_ms;  /* 15m */
+		uint64_t auth_expire_ms;   /* 30d: a triplet that passed */
+		uint64_t unauth_expire_ms; /* 1d: one that did not yet */
+		unsigned ipv4_prefix, ipv6_prefix; /* 24, 64 */
+		bool all_wildcard_ips;
+	} greylisting;
+
+	/* [throttle] */
+	struct {
+		bool bypass_trusted, bypass_local_recipient,
+			bypass_same_domain;
+		bool defer; /* over_limit = defer: 4xx instead of 5xx */
+		bool all_wildcard_ips;
+	} throttle;
+
+	/* [notify]: mail to the administrator */
+	struct {
+		char *smtp_url;  /* smtp://127.0.0.1:25, "" for no mail */
+		char *user, *password_file, *password;
+		char *sender, *sender_name;
+		struct config_list recipients;
+		bool starttls;
+		uint64_t timeout_ms;
+	} notify;
+
+	/* Where it came from, for messages. */
+	char *path;
+};
+
+/* One thing wrong in a configuration file. */
+struct config_error {
+	unsigned line; /* 0 when it concerns the file as a whole */
+	char *text;    /* one sentence: what, and what to do */
+};
+
+struct config_errors {
+	struct config_error *items;
+	size_t n;
+};
+
+/*
+ * Reads text (the content of the file called path, which is used in messages
+ * only). Returns the configuration with one reference, or NULL and every
+ * error in the file in *errors. An empty text gives the defaults.
+ */
+struct config *config_parse(struct slice text, const char *path,
+	struct config_errors *errors);
+/* The same from a file of at most 1 MiB. */
+struct config *config_load(const char *path, struct config_errors *errors);
+/*
+ * Reads the passwords from their files or environment variables; done by the
+ * supervisor while it still may. 0, or -1 and errors added.
+ */
+int config_read_secrets(struct config *config, struct config_errors *errors);
+void config_errors_free(struct config_errors *errors);
+
+struct config *config_ref(struct config *config);
+/* Accepts NULL; the last reference wipes the passwords. */
+void config_unref(struct config *config);
+
+/*
+ * The whole configuration as text, with "(default)" remarks as comments when
+ * is_annotated; passwords never. Parsing it again gives the same settings.
+ */
+void config_print(const struct config *config, bool is_annotated,
+	struct str *out);
+/*
+ * One row of the table for "policyctl config show", documentation checks and
+ * completion: start with *at = 0, false at the end. value is appended to
+ * *value as text.
+ */
+struct config_row {
+	const char *section, *key, *help, *default_text, *type;
+	bool needs_restart, is_default;
+};
+bool config_next(const struct config *config, size_t *at,
+	struct config_row *row, struct str *value);
+/*
+ * Names of settings that differ between the two and take effect only after a
+ * restart (listeners, user, processes), separated by ", "; "" for none.
+ */
+void config_restart_needed(const struct config *old,
+	const struct config *new, struct str *out);
+
+const char *rule_name(enum rule_id rule);
+const char *rule_mode_name(enum rule_mode mode);
+bool rule_mode_parse(struct slice text, enum rule_mode *out);
+bool rule_id_parse(struct slice text, enum rule_id *out);
+
+#endif
