@@ -1,0 +1,34 @@
+#ifndef POLICYD_FACTS_DOMAINS_H
+#define POLICYD_FACTS_DOMAINS_H
+
+/*
+ * What vmail says about the domains of a request (spec section 3.6):
+ * domain(domain, active, backupmx), alias_domain(alias_domain,
+ * target_domain). Names are compared in lower case.
+ */
+
+#include "policyd/facts.h"
+#include "policyd/facts/tables.h"
+
+struct domain_state {
+	bool is_local;	   /* active here, or an alias of one that is */
+	bool is_backup_mx;
+	struct slice alias_target; /* lower case, or "" */
+};
+
+struct domains {
+	struct domain_state sender, recipient, login;
+	/* One for each of req->recipients, in the same order. */
+	const struct domain_state *recipients;
+};
+
+extern const struct fact_kind fact_kind_domains;
+bool fact_domains(struct facts *facts, const struct domains **out);
+
+/* The same for one name, from the snapshots; false when not read yet. */
+bool domain_look_up(const struct tables *tables, struct slice domain,
+	struct domain_state *out);
+
+extern const struct table_kind table_domain, table_alias_domain;
+
+#endif

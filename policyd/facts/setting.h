@@ -1,0 +1,58 @@
+#ifndef POLICYD_FACTS_SETTING_H
+#define POLICYD_FACTS_SETTING_H
+
+/*
+ * Settings for single accounts and domains: policyd.setting(account, name,
+ * value). The most specific account form that has a row for a name gives
+ * its value; without one the configuration file's value is in force. The
+ * names that may be set are the table in setting.c:
+ *
+ *	RULE.mode	off | observe | enforce
+ *	RULE.on_error	accept | defer
+ *	throttle.count	user | domain	  what a rule for @domain counts
+ *	throttle.over_limit	reject | defer
+ *	greylisting.tell_delay	yes | no
+ */
+
+#include "policyd/config.h"
+#include "policyd/facts.h"
+#include "policyd/facts/tables.h"
+
+enum throttle_count { THROTTLE_COUNT_USER, THROTTLE_COUNT_DOMAIN };
+
+/* What is in force for the party of a request (request_party()). */
+struct setting {
+	struct config_rule rule[RULE_ID_COUNT];
+	bool throttle_defer;
+	bool greylisting_tell_delay;
+};
+
+extern const struct fact_kind fact_kind_setting;
+bool fact_setting(struct facts *facts, const struct setting **out);
+
+/* What a throttle rule stored under account counts. */
+enum throttle_count setting_throttle_count(const struct tables *tables,
+	struct slice account);
+
+/*
+ * Checks name and value for "policyctl policy set". NULL, or what is wrong
+ * and what is allowed (text in the arena; suggests the nearest name).
+ */
+const char *setting_check(struct arena *arena, struct slice name,
+	struct slice value);
+/* The i-th name that may be set, or NULL at the end. */
+const char *setting_name(size_t i);
+/*
+ * The value in force for an address or a bare account form and where it
+ * comes from: the account of the row, or "policyd.conf". For "policy show".
+ */
+struct setting_view {
+	struct slice value, source;
+};
+bool setting_view(const struct tables *tables, const struct config *config,
+	struct arena *arena, struct slice account, const char *name,
+	struct setting_view *out);
+
+extern const struct table_kind table_setting;
+
+#endif

@@ -1,0 +1,29 @@
+#ifndef POLICYD_INSTANCES_H
+#define POLICYD_INSTANCES_H
+
+/*
+ * Which recipients a message has. Postfix names the recipient at RCPT, and
+ * again at END-OF-MESSAGE only if there is just one; the instance attribute
+ * ties the requests of one message together. Bounded: limits.instances
+ * messages, REQUEST_RECIPIENTS_MAX recipients each, INSTANCE_TTL_S seconds;
+ * the oldest goes first.
+ */
+
+#include <stddef.h>
+
+struct instances;
+struct request;
+
+#define INSTANCE_TTL_S 3600
+
+struct instances *instances_new(size_t max);
+void instances_free(struct instances *instances);
+/* At RCPT, when the recipient was not refused. */
+void instances_add(struct instances *instances, const struct request *req);
+/* Fills req->recipients from what was added, in req->arena. */
+void instances_fill(struct instances *instances, struct request *req);
+/* The message is over. */
+void instances_remove(struct instances *instances, const struct request *req);
+size_t instances_count(const struct instances *instances);
+
+#endif

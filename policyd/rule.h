@@ -1,0 +1,62 @@
+#ifndef POLICYD_RULE_H
+#define POLICYD_RULE_H
+
+/*
+ * What a rule is. A rule is a pure function in one file of rules/: it reads
+ * the request and facts and returns a verdict, or that it has no objection.
+ * It does no I/O, keeps no state, frees nothing. When a fact it asked for is
+ * not here (the fact_...() function returned false) it returns RULE_UNREADY;
+ * it is called again from its top when everything it asked for has arrived,
+ * or, when a fact cannot be had, its on_error setting answers for it. Asking
+ * for several facts before returning fetches them together.
+ *
+ * Adding a rule is one file and one line in rules/rules.def.
+ */
+
+#include "policyd/config.h"
+#include "policyd/facts.h"
+#include "policyd/request.h"
+
+struct effect;
+
+enum rule_status {
+	RULE_PASS,    /* no objection */
+	RULE_UNREADY, /* a fact it asked for is not here */
+	RULE_FINAL,   /* *out says what to answer */
+};
+
+enum verdict_action {
+	VERDICT_DUNNO,
+	VERDICT_REJECT,	 /* 5xx: text follows REJECT */
+	VERDICT_DEFER,	 /* 4xx: "451 <enhanced> text" */
+};
+
+struct verdict {
+	enum verdict_action action;
+	const char *enhanced; /* enhanced status code of a VERDICT_DEFER */
+	struct slice text;    /* what the client is told */
+	struct slice hint;    /* for explain: what would change the answer */
+	struct effect *effects, **effects_end; /* see effect.h */
+	struct arena *arena;
+};
+
+struct rule {
+	const char *name;
+	const char *summary; /* for "policyctl rules": completes "rules that" */
+	unsigned stages;     /* bits of enum stage */
+	enum rule_status (*judge)(const struct request *req,
+		struct facts *facts, struct verdict *out);
+};
+
+/* Every rule, by enum rule_id. */
+extern const struct rule *const rules_all[RULE_ID_COUNT];
+
+/* The answers. text is copied. All return RULE_FINAL. */
+enum rule_status rule_reject(struct verdict *out, const char *text);
+enum rule_status rule_defer(struct verdict *out, const char *enhanced,
+	const char *text);
+/* What would change the answer, for explain; before the answer. */
+void rule_hint(struct verdict *out, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,40 @@
+#ifndef POLICYD_SOURCES_H
+#define POLICYD_SOURCES_H
+
+/*
+ * Where facts come from: everything of one policy process that outlives a
+ * request. Made by worker.c, used by the loaders in facts/, by the control
+ * commands and by the journal.
+ */
+
+#include "policyd/config.h"
+
+struct control;
+struct db;
+struct engine;
+struct instances;
+struct journal;
+struct loop;
+struct notifier;
+struct reservations;
+struct tables;
+struct triplets;
+
+struct sources {
+	struct loop *loop;
+	struct config *config; /* in force now; replaced by a reload */
+	unsigned process;      /* 0 .. policy_processes-1 */
+	char *node;	       /* name of this node */
+	int64_t started_at;
+	struct db *db[CONFIG_DB_COUNT];
+	struct tables *tables;	     /* facts/tables.h */
+	struct triplets *triplets;   /* facts/triplet.h */
+	struct reservations *reservations; /* facts/reservation.h */
+	struct instances *instances; /* instances.h */
+	struct notifier *notifier;   /* notifier.h */
+	struct journal *journal;     /* journal.h */
+	struct engine *engine;	     /* engine.h */
+	struct control *control;     /* control.h */
+};
+
+#endif
