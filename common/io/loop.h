@@ -4,7 +4,8 @@
 /*
  * The event loop: one per process, on one thread, over libevent (which only
  * loop.c includes). Callbacks run from loop_run() and never from inside the
- * call that armed them.
+ * call that armed them; anything may be freed inside any callback. What was
+ * made on a loop is freed before the loop.
  */
 
 #include <stdbool.h>
@@ -22,12 +23,21 @@ struct loop_signal;
 typedef void loop_fn(void *arg);
 typedef void loop_watch_fn(void *arg, unsigned events);
 
+/* Never NULL: without its loop the process ends with a line in the log. */
 struct loop *loop_new(void);
+/* What was posted and did not run yet is dropped. */
 void loop_free(struct loop *loop);
+/*
+ * In a child after fork(), before it touches anything on the loop: makes the
+ * loop its own. Without this the child would take away what its parent waits
+ * for, even by freeing.
+ */
+void loop_after_fork(struct loop *loop);
 /* Runs until loop_stop(). */
 void loop_run(struct loop *loop);
 /* Runs until loop_stop() or until timeout_ms have passed. */
 void loop_run_for(struct loop *loop, uint64_t timeout_ms);
+/* Once this turn is complete; outside a run, the next one ends at once. */
 void loop_stop(struct loop *loop);
 
 /* A file descriptor; it is not closed by loop_watch_free(). */
@@ -45,7 +55,8 @@ void loop_timer_free(struct loop_timer *timer);
 
 /*
  * Work for the end of this turn: after every callback that is already due.
- * Asking again before it ran changes nothing. This is where batches form.
+ * Asking again before it ran changes nothing; a turn that asks for itself
+ * while it runs comes again in the next. This is where batches form.
  */
 struct loop_turn *loop_turn_new(struct loop *loop, loop_fn *fn, void *arg);
 void loop_turn_ask(struct loop_turn *turn);
