@@ -8,7 +8,9 @@
  * valid until the next cache_put() or cache_remove().
  */
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/base/hash.h"
 

@@ -7,6 +7,7 @@
  * for registries; what the network can fill uses cache.h, which is bounded.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/base/str.h"

@@ -52,6 +52,8 @@ struct slice slice_lower(struct arena *arena, struct slice s);
 char *slice_strdup(struct slice s);
 /* Whether the bytes are well-formed UTF-8 without NUL (RFC 3629). */
 bool slice_is_utf8(struct slice s);
+/* Bytes of the UTF-8 character at a position below len; 0: malformed. */
+size_t slice_utf8_len(struct slice s, size_t at);
 /*
  * How many single-character changes (and swaps of neighbours) lead from a to
  * b; used to suggest the nearest word. Both are cut at 63 bytes.
@@ -64,7 +66,10 @@ unsigned slice_distance(struct slice a, struct slice b);
 const char *slice_nearest(struct slice word, const char *const *words,
 	size_t n);
 
-/* A buffer that grows. Embedded; all-zero plus a limit is a valid start. */
+/*
+ * A buffer that grows. Embedded; all-zero plus a limit is a valid start. At
+ * the limit it keeps the beginning of what was appended and is_cut is set.
+ */
 struct str {
 	char *data;   /* NUL-terminated once anything was appended */
 	size_t len;   /* without the NUL */
