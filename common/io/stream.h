@@ -18,9 +18,14 @@ struct loop;
 struct stream;
 
 enum stream_end {
-	STREAM_CLOSED,	/* the peer closed its side */
-	STREAM_IDLE,	/* nothing came or could be sent for idle_ms */
-	STREAM_BROKEN,	/* an error, or output_max exceeded */
+	/*
+	 * The peer closed its side; what was written before was sent. An owner
+	 * that answers later pauses meanwhile, so that the answer still goes
+	 * out to a peer that has only closed its writing half.
+	 */
+	STREAM_CLOSED,
+	STREAM_IDLE,   /* nothing came or could be sent for idle_ms */
+	STREAM_BROKEN, /* an error, or output_max exceeded */
 };
 
 struct stream_config {
@@ -45,12 +50,16 @@ struct slice stream_input(const struct stream *stream);
 void stream_use(struct stream *stream, size_t n);
 /* Whether the input buffer is full: the unit being read is too long. */
 bool stream_is_full(const struct stream *stream);
-/* Sends, or keeps to send at the end of this turn. */
+/* Keeps the bytes and sends them with all others at the end of this turn. */
 void stream_write(struct stream *stream, struct slice bytes);
 /* Closes once everything written was sent (or idle_ms passed): on_end is
  * called with STREAM_CLOSED. No more input is delivered. */
 void stream_finish(struct stream *stream);
-/* While paused no input is read (back-pressure) and on_input is not called. */
+/*
+ * While paused no input is read (back-pressure), on_input is not called and
+ * idle_ms does not run, unless output waits for the peer. After resuming,
+ * on_input is called again if input is left.
+ */
 void stream_pause(struct stream *stream);
 void stream_resume(struct stream *stream);
 
