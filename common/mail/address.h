@@ -38,9 +38,10 @@ struct address {
 
 /*
  * Reads an address as Postfix sends it (RFC 5321 Mailbox, or anything).
- * Everything points into the arena. delimiters are the bytes that start an
- * extension (recipient_delimiter); an SRS0=, SRS1= or prvs= address is never
- * cut, and neither is a local part that begins with the delimiter.
+ * Everything points into the arena. The domain begins after the last @ and
+ * loses a dot at its end. delimiters are the bytes that start an extension
+ * (recipient_delimiter); an SRS0=, SRS1= or prvs= address is never cut, nor
+ * is a quoted local part or one that begins with a delimiter.
  */
 struct address address_parse(struct arena *arena, struct slice text,
 	struct slice delimiters);
@@ -84,7 +85,8 @@ int account_priority(enum account_kind kind);
 /*
  * Turns what a person typed (plain or iRedAPD's form, any case) into the
  * stored form, in the arena. False when it is neither; then *err says what
- * is wrong.
+ * is wrong. On success *err is NULL, or a remark: the bits of a network
+ * behind its prefix were cleared.
  */
 bool account_normalize(struct arena *arena, struct slice typed,
 	struct slice *stored, const char **err);
