@@ -5,10 +5,13 @@
  * The log. One line per event; nothing from outside reaches a line
  * unescaped. Lines are collected and written once per turn of the loop by
  * log_flush(); errors are written at once. A full syslog socket loses lines
- * (they are counted and reported later) rather than hold up a client.
+ * (they are counted and reported later) rather than hold up a client. Only
+ * one thread of a process may log; a forked child starts with nothing
+ * collected.
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/base/str.h"
 
@@ -22,6 +25,7 @@ struct log_config {
 	enum log_format format;
 	enum log_level level; /* lines above it are not made */
 	int syslog_facility;  /* LOG_MAIL, LOG_LOCAL5, ... of <syslog.h> */
+	const char *syslog_socket; /* NULL: /dev/log */
 };
 
 /* Before this call lines go to stderr as text. program is kept, not copied. */

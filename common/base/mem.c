@@ -139,9 +139,9 @@ void *
 arena_alloc_array(struct arena *arena, size_t n, size_t size)
 {
 	size_t total;
+	bool overflows = __builtin_mul_overflow(n, size, &total);
 
-	if (__builtin_mul_overflow(n, size, &total))
-		assert(!"array too large");
+	assert(!overflows);
 	return arena_alloc(arena, total);
 }
 
