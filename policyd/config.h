@@ -3,8 +3,8 @@
 
 /*
  * policyd.conf: "[section]", "key = value", "#" comments. What may be set is
- * the table in config.c (section, key, type, range, default, help), and a
- * test compares that table with conf/policyd.conf and policyd.conf(5).
+ * the table in config_table.c (section, key, type, range, default, help), and
+ * a test compares that table with conf/policyd.conf and policyd.conf(5).
  *
  * A struct config is immutable once loaded and counted by reference: a
  * decision in flight keeps the one it began with while a reload puts another
@@ -45,8 +45,12 @@ struct config_db {
 	enum db_tls tls;
 };
 
-enum config_db_id { CONFIG_DB_IREDAPD, CONFIG_DB_VMAIL, CONFIG_DB_POLICYD,
-	CONFIG_DB_COUNT };
+enum config_db_id {
+	CONFIG_DB_IREDAPD,
+	CONFIG_DB_VMAIL,
+	CONFIG_DB_POLICYD,
+	CONFIG_DB_COUNT
+};
 
 struct config_list { /* of texts */
 	char **items;
@@ -58,12 +62,12 @@ struct config {
 	struct {
 		struct sock_address *listen; /* policy_listen */
 		size_t n_listen;
-		unsigned policy_socket_mode;  /* octal, 0666 */
-		struct sock_address control;  /* control_socket, unix */
-		char *control_group;	      /* "" for the daemon's own */
-		char *user, *group;	      /* group "" for the user's own */
+		unsigned policy_socket_mode; /* octal, 0666 */
+		struct sock_address control; /* control_socket, unix */
+		char *control_group;         /* "" for the daemon's own */
+		char *user, *group;          /* group "" for the user's own */
 		unsigned policy_processes;
-		uint64_t stop_timeout_ms;     /* SIGTERM: to finish in */
+		uint64_t stop_timeout_ms; /* SIGTERM: to finish in */
 		uint64_t decision_deadline_ms;
 		bool reply_code;
 		char *node; /* name of this node, "" for the host name */
@@ -74,12 +78,13 @@ struct config {
 		uint64_t line_bytes, request_bytes;
 		uint64_t connections;
 		uint64_t idle_timeout_ms;
-		uint64_t triplets;	  /* held in memory */
-		uint64_t clients;	  /* passed clients in memory */
-		uint64_t instances;	  /* messages whose RCPTs are known */
-		uint64_t table_rows;	  /* of one table read as a whole */
-		uint64_t decisions;	  /* held in memory for explain */
-		uint64_t waiting_writes;  /* effects while the database is away */
+		uint64_t triplets;   /* held in memory */
+		uint64_t clients;    /* passed clients in memory */
+		uint64_t instances;  /* messages whose RCPTs are known */
+		uint64_t table_rows; /* of one table read as a whole */
+		uint64_t decisions;  /* held in memory for explain */
+		/* effects while the database is away */
+		uint64_t waiting_writes;
 	} limits;
 
 	/* [mail] */
@@ -129,15 +134,14 @@ struct config {
 
 	/* [throttle] */
 	struct {
-		bool bypass_trusted, bypass_local_recipient,
-			bypass_same_domain;
+		bool bypass_trusted, bypass_local_recipient, bypass_same_domain;
 		bool defer; /* over_limit = defer: 4xx instead of 5xx */
 		bool all_wildcard_ips;
 	} throttle;
 
 	/* [notify]: mail to the administrator */
 	struct {
-		char *smtp_url;  /* smtp://127.0.0.1:25, "" for no mail */
+		char *smtp_url; /* smtp://127.0.0.1:25, "" for no mail */
 		char *user, *password_file, *password;
 		char *sender, *sender_name;
 		struct config_list recipients;
@@ -147,6 +151,7 @@ struct config {
 
 	/* Where it came from, for messages. */
 	char *path;
+	unsigned n_refs; /* config_ref(), config_unref() */
 };
 
 /* One thing wrong in a configuration file. */
@@ -160,20 +165,29 @@ struct config_errors {
 	size_t n;
 };
 
+/* The bounds of a file. */
+#define CONFIG_FILE_MAX  (1024 * 1024)
+#define CONFIG_LINE_MAX  8192
+#define CONFIG_ITEMS_MAX 256 /* of one list */
+
 /*
  * Reads text (the content of the file called path, which is used in messages
  * only). Returns the configuration with one reference, or NULL and every
- * error in the file in *errors. An empty text gives the defaults.
+ * error in the file added to *errors, which starts all-zero and is kept in
+ * the order of lines. An empty text gives the defaults.
  */
 struct config *config_parse(struct slice text, const char *path,
 	struct config_errors *errors);
-/* The same from a file of at most 1 MiB. */
+/* The same from a file of at most CONFIG_FILE_MAX bytes. */
 struct config *config_load(const char *path, struct config_errors *errors);
 /*
  * Reads the passwords from their files or environment variables; done by the
  * supervisor while it still may. 0, or -1 and errors added.
  */
 int config_read_secrets(struct config *config, struct config_errors *errors);
+/* Adds one; after the first 1000 the rest is only said to exist. */
+void config_error_add(struct config_errors *errors, unsigned line,
+	const char *format, ...) __attribute__((format(printf, 3, 4)));
 void config_errors_free(struct config_errors *errors);
 
 struct config *config_ref(struct config *config);
@@ -191,8 +205,10 @@ void config_print(const struct config *config, bool is_annotated,
  * completion: start with *at = 0, false at the end. value is appended to
  * *value as text.
  */
+#define CONFIG_TYPE_TEXT_MAX 128
 struct config_row {
-	const char *section, *key, *help, *default_text, *type;
+	const char *section, *key, *help, *default_text;
+	char type[CONFIG_TYPE_TEXT_MAX]; /* "a number from 1 to 16" */
 	bool needs_restart, is_default;
 };
 bool config_next(const struct config *config, size_t *at,
@@ -201,8 +217,8 @@ bool config_next(const struct config *config, size_t *at,
  * Names of settings that differ between the two and take effect only after a
  * restart (listeners, user, processes), separated by ", "; "" for none.
  */
-void config_restart_needed(const struct config *old,
-	const struct config *new, struct str *out);
+void config_restart_needed(const struct config *old, const struct config *new,
+	struct str *out);
 
 const char *rule_name(enum rule_id rule);
 const char *rule_mode_name(enum rule_mode mode);

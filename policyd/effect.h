@@ -22,7 +22,6 @@ struct effect {
 
 /* name and data are kept, data must be of the request's arena. */
 void effect_add(struct verdict *out, const char *name,
-	void (*apply)(struct facts *facts, const void *data),
-	const void *data);
+	void (*apply)(struct facts *facts, const void *data), const void *data);
 
 #endif

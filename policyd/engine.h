@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "policyd/config.h"
 #include "policyd/facts.h"
@@ -22,10 +23,10 @@ struct sources;
 /* What became of one rule in one decision, for explain. */
 enum rule_outcome {
 	OUTCOME_NOT_ASKED, /* other stage, off, or a rule before it decided */
-	OUTCOME_OFF,	   /* its mode is off for this account */
+	OUTCOME_OFF,       /* its mode is off for this account */
 	OUTCOME_PASSED,
 	OUTCOME_REFUSED,
-	OUTCOME_WOULD_REFUSE, /* its mode is observe */
+	OUTCOME_WOULD_REFUSE,   /* its mode is observe */
 	OUTCOME_ERROR_ACCEPTED, /* a fact was unavailable: on_error */
 	OUTCOME_ERROR_DEFERRED,
 };
@@ -34,15 +35,15 @@ struct rule_trace {
 	enum rule_outcome outcome;
 	enum rule_mode mode;
 	struct verdict verdict; /* of RULE_FINAL */
-	const char *missing;	/* why a fact was unavailable */
+	const char *missing;    /* why a fact was unavailable */
 	int64_t asked_us, answered_us;
 	unsigned n_calls;
 };
 
 enum decision_state {
-	DECISION_JUDGING,  /* rules are being asked now */
-	DECISION_WAITING,  /* for facts */
-	DECISION_DONE,	   /* the reply is made */
+	DECISION_JUDGING, /* rules are being asked now */
+	DECISION_WAITING, /* for facts */
+	DECISION_DONE,    /* the reply is made */
 };
 
 /* All of it lives in req.arena. */
@@ -56,18 +57,21 @@ struct decision {
 	struct rule_trace trace[RULE_ID_COUNT];
 	/* The answer: */
 	enum verdict_action action;
-	int rule;	       /* enum rule_id that refused, or -1 */
-	int observed_rule;     /* first that would have refused, or -1 */
+	int rule;          /* enum rule_id that refused, or -1 */
+	int observed_rule; /* first that would have refused, or -1 */
 	char code[DECISION_CODE_LEN + 1]; /* of a refusal (also observed) */
-	struct slice reply;    /* what follows "action=" */
-	int64_t started_us, finished_us; /* clock_monotonic_us() */
-	int64_t wall_us;       /* when it finished, wall clock */
+	struct slice reply;               /* what follows "action=" */
+	int64_t started_us, finished_us;  /* clock_monotonic_us() */
+	int64_t wall_us;                  /* when it finished, wall clock */
 	bool is_past_deadline;
 	bool has_waited;
 	/* The caller's: */
 	void (*done)(struct decision *decision, void *arg);
 	void *arg;
-	struct decision *next_waiting, **prev_waiting; /* the engine's */
+	/* The engine's: */
+	TAILQ_ENTRY(decision) waiting; /* for facts, in order of deadline */
+	TAILQ_ENTRY(decision) ready;   /* facts have come, judge again */
+	bool is_ready;
 	int64_t deadline_us;
 };
 

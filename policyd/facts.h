@@ -9,7 +9,8 @@
  *
  * A loader answers a slot exactly once, with fact_known() or
  * fact_unavailable(), at once (from memory) or later (from the loop). Once
- * cancel() was called it must not touch the slot again.
+ * cancel() was called it must not touch the slot again. A loader does not
+ * ask for other facts; it reads tables (facts/tables.h) itself.
  */
 
 #include <stdbool.h>
@@ -24,26 +25,26 @@ struct sources;
 enum fact_state { FACT_UNASKED, FACT_PENDING, FACT_KNOWN, FACT_UNAVAILABLE };
 
 enum fact_id {
-	FACT_SETTING,	     /* facts/setting.h */
-	FACT_DOMAINS,	     /* facts/domains.h */
+	FACT_SETTING,            /* facts/setting.h */
+	FACT_DOMAINS,            /* facts/domains.h */
 	FACT_GREYLIST_WHITELIST, /* facts/greylist_lists.h */
 	FACT_GREYLIST_SETTING,
-	FACT_TRIPLET,	     /* facts/triplet.h */
-	FACT_SPF,	     /* facts/spf.h */
-	FACT_LIMITS,	     /* facts/limits.h */
-	FACT_RESERVATION,    /* facts/reservation.h */
+	FACT_TRIPLET,     /* facts/triplet.h */
+	FACT_SPF,         /* facts/spf.h */
+	FACT_LIMITS,      /* facts/limits.h */
+	FACT_RESERVATION, /* facts/reservation.h */
 	FACT_COUNT
 };
 
 struct fact {
 	const struct fact_kind *kind; /* NULL while unasked */
 	enum fact_state state;
-	const void *value;   /* in the request's arena, when known */
-	const char *reason;  /* when unavailable */
-	struct facts *facts; /* back */
-	void *loader_data;   /* the loader's, while pending */
+	const void *value;             /* in the request's arena, when known */
+	const char *reason;            /* when unavailable */
+	struct facts *facts;           /* back */
+	void *loader_data;             /* the loader's, while pending */
 	int64_t asked_us, answered_us; /* clock_monotonic_us() */
-	bool is_from_memory; /* answered within the call that asked */
+	bool is_from_memory;           /* answered within the call that asked */
 };
 
 struct fact_kind {
@@ -67,7 +68,9 @@ struct facts {
 	struct sources *sources; /* NULL in unit tests of rules */
 	struct fact slot[FACT_COUNT];
 	unsigned n_pending;
-	bool is_wanting; /* an asked one was unavailable (reset per judge) */
+	bool is_wanting; /* an asked one was unavailable; the engine resets it
+			  */
+	bool is_loading; /* within kind->load */
 	/* Called when the last pending one was answered; never from load. */
 	void (*on_ready)(struct facts *facts);
 	void *owner;

@@ -37,8 +37,8 @@ void journal_find(struct journal *journal, struct slice what, size_t max,
  * The same in policyd.decision (all nodes, decisions.keep_days); fn as
  * above, then done once, with an error text or NULL.
  */
-void journal_find_stored(struct journal *journal, struct slice what,
-	size_t max, void (*fn)(void *arg, struct slice json),
+void journal_find_stored(struct journal *journal, struct slice what, size_t max,
+	void (*fn)(void *arg, struct slice json),
 	void (*done)(void *arg, const char *error), void *arg);
 
 /* Every decision from now on, as a JSON object of one line. */

@@ -36,19 +36,19 @@ enum stage {
 };
 
 /* More of a size than this is this: sums of sizes must not overflow. */
-#define REQUEST_SIZE_MAX	((uint64_t)1 << 50)
-#define REQUEST_RECIPIENTS_MAX	1000u
+#define REQUEST_SIZE_MAX       ((uint64_t)1 << 50)
+#define REQUEST_RECIPIENTS_MAX 1000u
 /* Memory of one decision: the request, its facts and its explanation. */
-#define REQUEST_ARENA_MAX	((size_t)4 << 20)
+#define REQUEST_ARENA_MAX ((size_t)4 << 20)
 
 struct request {
 	struct arena *arena;
 	const struct config *config; /* in force when the request came */
 	enum stage stage;
-	int64_t now; /* wall clock, seconds */
+	int64_t now;                             /* wall clock, seconds */
 	struct slice attribute[ATTRIBUTE_COUNT]; /* as received */
 	struct address sender, recipient, login; /* login: sasl_username */
-	struct ip client; /* IP_NONE when Postfix does not know it */
+	struct ip client;       /* IP_NONE when Postfix does not know it */
 	bool client_is_trusted; /* loopback or in trusted_networks */
 	uint64_t size_bytes;
 	unsigned recipient_count;

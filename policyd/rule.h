@@ -27,8 +27,8 @@ enum rule_status {
 
 enum verdict_action {
 	VERDICT_DUNNO,
-	VERDICT_REJECT,	 /* 5xx: text follows REJECT */
-	VERDICT_DEFER,	 /* 4xx: "451 <enhanced> text" */
+	VERDICT_REJECT, /* 5xx: text follows REJECT */
+	VERDICT_DEFER,  /* 4xx: "451 <enhanced> text" */
 };
 
 struct verdict {
@@ -42,7 +42,7 @@ struct verdict {
 
 struct rule {
 	const char *name;
-	const char *summary; /* for "policyctl rules": completes "rules that" */
+	const char *summary; /* what it does, for "policyctl rules" */
 	unsigned stages;     /* bits of enum stage */
 	enum rule_status (*judge)(const struct request *req,
 		struct facts *facts, struct verdict *out);

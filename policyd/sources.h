@@ -24,17 +24,17 @@ struct sources {
 	struct loop *loop;
 	struct config *config; /* in force now; replaced by a reload */
 	unsigned process;      /* 0 .. policy_processes-1 */
-	char *node;	       /* name of this node */
+	char *node;            /* name of this node */
 	int64_t started_at;
 	struct db *db[CONFIG_DB_COUNT];
-	struct tables *tables;	     /* facts/tables.h */
-	struct triplets *triplets;   /* facts/triplet.h */
+	struct tables *tables;             /* facts/tables.h */
+	struct triplets *triplets;         /* facts/triplet.h */
 	struct reservations *reservations; /* facts/reservation.h */
-	struct instances *instances; /* instances.h */
-	struct notifier *notifier;   /* notifier.h */
-	struct journal *journal;     /* journal.h */
-	struct engine *engine;	     /* engine.h */
-	struct control *control;     /* control.h */
+	struct instances *instances;       /* instances.h */
+	struct notifier *notifier;         /* notifier.h */
+	struct journal *journal;           /* journal.h */
+	struct engine *engine;             /* engine.h */
+	struct control *control;           /* control.h */
 };
 
 #endif

@@ -3,13 +3,12 @@
 
 /*
  * Whether the sender's domain vouches for the client (RFC 7208). There is no
- * evaluator yet: the fact is known and says that nothing was checked, which
- * no rule may take for a pass.
+ * evaluator yet: the fact is always SPF_NOT_CHECKED, and explain says so.
  */
 
 #include "policyd/facts.h"
 
-enum spf_result { SPF_NOT_CHECKED };
+enum spf_result { SPF_NOT_CHECKED, SPF_PASS };
 
 struct spf {
 	enum spf_result result;

@@ -1,0 +1,349 @@
+#include "policyd/policy_server.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/base/metric.h"
+#include "common/io/sock.h"
+#include "common/io/stream.h"
+#include "policyd/engine.h"
+#include "policyd/sources.h"
+
+/* Replies are short and one at a time; a peer that reads none is broken. */
+#define OUTPUT_MAX ((size_t)64 << 10)
+#define REPLY_MAX  1024
+#define REFUSALS_LOGGED_EVERY 1000
+
+enum conn_state {
+	CONN_READING,  /* for the end of a request */
+	CONN_JUDGING,  /* inside engine_judge() */
+	CONN_WAITING,  /* for the engine's answer */
+	CONN_CLOSING,  /* for the output to be sent */
+};
+
+struct conn {
+	LIST_ENTRY(conn) entry;
+	struct policy_server *server;
+	struct stream *stream;
+	enum conn_state state;
+	struct decision *decision; /* CONN_WAITING */
+	size_t line_start;	   /* of the first unfinished line */
+	size_t n_requests;
+};
+
+LIST_HEAD(conns, conn);
+
+/* What streams keep a pointer to: one for each configuration in use. */
+struct limits_kept {
+	SLIST_ENTRY(limits_kept) entry;
+	struct stream_config stream;
+	size_t line_max;
+};
+
+struct policy_server {
+	struct sources *sources;
+	struct listener **listeners;
+	size_t n_listeners;
+	struct conns conns;
+	size_t n_conns;
+	uint64_t n_refused;
+	SLIST_HEAD(, limits_kept) limits; /* the first is in force */
+	void (*drained)(void *arg);
+	void *drained_arg;
+};
+
+static void process(struct conn *conn);
+
+/* --- connections -------------------------------------------------------- */
+
+static bool
+is_draining(const struct policy_server *server)
+{
+	return server->drained != NULL;
+}
+
+static void
+conn_free(struct conn *conn)
+{
+	struct policy_server *server = conn->server;
+
+	if (conn->state == CONN_WAITING)
+		decision_abandon(conn->decision);
+	stream_free(conn->stream);
+	LIST_REMOVE(conn, entry);
+	server->n_conns--;
+	metric_sub(METRIC_CONNECTIONS, 1);
+	x_free(conn);
+	if (server->n_conns == 0 && is_draining(server))
+		server->drained(server->drained_arg);
+}
+
+static void
+on_end(void *arg, enum stream_end why)
+{
+	struct conn *conn = arg;
+
+	if (why == STREAM_IDLE)
+		metric_add(METRIC_IDLE_CLOSED, 1);
+	if (why != STREAM_IDLE && conn->state == CONN_READING &&
+		stream_input(conn->stream).len > 0)
+		log_debug("policy connection ended within a request");
+	conn_free(conn);
+}
+
+static void
+refuse_request(struct conn *conn, const char *why)
+{
+	metric_add(METRIC_REQUESTS_MALFORMED, 1);
+	log_warning("policy request refused, connection closed: %s "
+		    "(request %zu of this connection)",
+		why, conn->n_requests + 1);
+	conn_free(conn);
+}
+
+/* --- requests ----------------------------------------------------------- */
+
+static void
+reply(struct conn *conn, struct slice action)
+{
+	char text[REPLY_MAX];
+	size_t len = sizeof("action=") - 1;
+
+	assert(action.len + len + 2 <= sizeof(text));
+	memcpy(text, "action=", len);
+	memcpy(text + len, action.ptr, action.len);
+	len += action.len;
+	text[len++] = '\n';
+	text[len++] = '\n';
+	stream_write(conn->stream, (struct slice){ text, len });
+	conn->n_requests++;
+}
+
+static void
+on_decided(struct decision *decision, void *arg)
+{
+	struct conn *conn = arg;
+	const bool was_waiting = conn->state == CONN_WAITING;
+
+	reply(conn, decision->reply);
+	decision_release(decision);
+	conn->decision = NULL;
+	conn->state = CONN_READING;
+	if (!was_waiting)
+		return; /* process() goes on */
+	stream_resume(conn->stream);
+	process(conn);
+}
+
+/*
+ * Looks for the empty line that ends a request. Returns its length without
+ * that line, 0 when it is not complete, or -1 and *err.
+ */
+static ptrdiff_t
+find_request(struct conn *conn, struct slice input, const char **err)
+{
+	const struct limits_kept *limits = SLIST_FIRST(&conn->server->limits);
+	struct slice rest = slice_from(input, conn->line_start);
+	ptrdiff_t len;
+
+	while ((len = slice_find(rest, '\n')) >= 0) {
+		const size_t start = conn->line_start;
+
+		if (len == 0 && start == 0) {
+			*err = "an empty request";
+			return -1;
+		}
+		if (len == 0)
+			return (ptrdiff_t)start;
+		if ((size_t)len > limits->line_max) {
+			*err = "a line longer than limits.line_bytes";
+			return -1;
+		}
+		conn->line_start += (size_t)len + 1;
+		rest = slice_from(input, conn->line_start);
+	}
+	if (rest.len > limits->line_max) {
+		*err = "a line longer than limits.line_bytes";
+		return -1;
+	}
+	if (stream_is_full(conn->stream)) {
+		*err = "a request longer than limits.request_bytes";
+		return -1;
+	}
+	return 0;
+}
+
+/* False when the connection is gone. */
+static bool
+judge(struct conn *conn, struct slice text)
+{
+	struct decision *decision;
+	const char *err;
+
+	conn->state = CONN_JUDGING;
+	decision = engine_judge(conn->server->sources->engine, text,
+		on_decided, conn, &err);
+	if (decision == NULL) {
+		conn->state = CONN_READING;
+		refuse_request(conn, err);
+		return false;
+	}
+	stream_use(conn->stream, text.len + 1);
+	conn->line_start = 0;
+	if (conn->state == CONN_JUDGING) {
+		conn->state = CONN_WAITING;
+		conn->decision = decision;
+		stream_pause(conn->stream);
+	}
+	return true;
+}
+
+/* As many requests as are whole, up to the first that has to wait. */
+static void
+process(struct conn *conn)
+{
+	const char *err;
+
+	while (conn->state == CONN_READING) {
+		const struct slice input = stream_input(conn->stream);
+		const ptrdiff_t len = find_request(conn, input, &err);
+
+		if (len < 0) {
+			refuse_request(conn, err);
+			return;
+		}
+		if (len == 0)
+			break;
+		if (!judge(conn, slice_part(input, 0, (size_t)len)))
+			return;
+	}
+	if (conn->state == CONN_READING && is_draining(conn->server)) {
+		conn->state = CONN_CLOSING;
+		stream_finish(conn->stream);
+	}
+}
+
+static void
+on_input(void *arg)
+{
+	process(arg);
+}
+
+/* --- the server --------------------------------------------------------- */
+
+static void
+refuse_connection(struct policy_server *server, int fd)
+{
+	close(fd);
+	metric_add(METRIC_CONNECTIONS_REFUSED, 1);
+	if (server->n_refused++ % REFUSALS_LOGGED_EVERY == 0)
+		log_warning("policy connection refused: %zu are open, which "
+			    "is limits.connections",
+			server->n_conns);
+}
+
+static void
+on_accept(void *arg, int fd)
+{
+	struct policy_server *server = arg;
+	struct conn *conn;
+
+	if (server->n_conns >= server->sources->config->limits.connections) {
+		refuse_connection(server, fd);
+		return;
+	}
+	conn = x_new(struct conn);
+	conn->server = server;
+	conn->stream = stream_new(server->sources->loop, fd,
+		&SLIST_FIRST(&server->limits)->stream, conn);
+	LIST_INSERT_HEAD(&server->conns, conn, entry);
+	server->n_conns++;
+	metric_add(METRIC_CONNECTIONS, 1);
+	metric_add(METRIC_CONNECTIONS_TOTAL, 1);
+}
+
+void
+policy_server_configure(struct policy_server *server)
+{
+	const struct config *config = server->sources->config;
+	struct limits_kept *limits = x_new(struct limits_kept);
+
+	limits->line_max = config->limits.line_bytes;
+	limits->stream.input_max = config->limits.request_bytes;
+	limits->stream.output_max = OUTPUT_MAX;
+	limits->stream.idle_ms = config->limits.idle_timeout_ms;
+	limits->stream.on_input = on_input;
+	limits->stream.on_end = on_end;
+	SLIST_INSERT_HEAD(&server->limits, limits, entry);
+}
+
+struct policy_server *
+policy_server_new(struct sources *sources, const int *fds, size_t n_fds)
+{
+	struct policy_server *server = x_new(struct policy_server);
+
+	server->sources = sources;
+	LIST_INIT(&server->conns);
+	SLIST_INIT(&server->limits);
+	policy_server_configure(server);
+	server->listeners = x_new_array(n_fds, struct listener *);
+	for (size_t i = 0; i < n_fds; i++)
+		server->listeners[i] = listener_new(sources->loop, fds[i],
+			on_accept, server);
+	server->n_listeners = n_fds;
+	return server;
+}
+
+static void
+stop_listening(struct policy_server *server)
+{
+	for (size_t i = 0; i < server->n_listeners; i++)
+		listener_free(server->listeners[i]);
+	server->n_listeners = 0;
+}
+
+void
+policy_server_drain(struct policy_server *server, void (*drained)(void *arg),
+	void *arg)
+{
+	struct conn *conn, *next;
+
+	stop_listening(server);
+	server->drained = drained;
+	server->drained_arg = arg;
+	if (server->n_conns == 0) {
+		drained(arg);
+		return;
+	}
+	for (conn = LIST_FIRST(&server->conns); conn != NULL; conn = next) {
+		next = LIST_NEXT(conn, entry);
+		if (conn->state == CONN_READING &&
+			stream_input(conn->stream).len == 0) {
+			conn->state = CONN_CLOSING;
+			stream_finish(conn->stream);
+		}
+	}
+}
+
+void
+policy_server_free(struct policy_server *server)
+{
+	struct limits_kept *limits;
+
+	if (server == NULL)
+		return;
+	stop_listening(server);
+	server->drained = NULL;
+	while (!LIST_EMPTY(&server->conns))
+		conn_free(LIST_FIRST(&server->conns));
+	while ((limits = SLIST_FIRST(&server->limits)) != NULL) {
+		SLIST_REMOVE_HEAD(&server->limits, entry);
+		x_free(limits);
+	}
+	x_free(server->listeners);
+	x_free(server);
+}

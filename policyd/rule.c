@@ -1,0 +1,46 @@
+#include "policyd/rule.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define RULE(name) extern const struct rule rule_##name;
+#include "policyd/rules/rules.def"
+#undef RULE
+
+const struct rule *const rules_all[RULE_ID_COUNT] = {
+#define RULE(name) [RULE_ID_##name] = &rule_##name,
+#include "policyd/rules/rules.def"
+#undef RULE
+};
+
+#define HINT_MAX 512
+
+enum rule_status
+rule_reject(struct verdict *out, const char *text)
+{
+	out->action = VERDICT_REJECT;
+	out->text = slice_copy(out->arena, slice_of(text));
+	return RULE_FINAL;
+}
+
+enum rule_status
+rule_defer(struct verdict *out, const char *enhanced, const char *text)
+{
+	out->action = VERDICT_DEFER;
+	out->enhanced = enhanced;
+	out->text = slice_copy(out->arena, slice_of(text));
+	return RULE_FINAL;
+}
+
+void
+rule_hint(struct verdict *out, const char *format, ...)
+{
+	char text[HINT_MAX];
+	va_list args;
+
+	va_start(args, format);
+	/* A longer hint is cut: it is for people to read. */
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	out->hint = slice_copy(out->arena, slice_of(text));
+}
