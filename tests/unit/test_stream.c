@@ -1,7 +1,6 @@
 #include "common/io/stream.h"
 
 #include <check.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -412,7 +411,9 @@ START_TEST(paused_input_waits)
 	ck_assert_int_eq(it.n_input, 2); /* what was left, at once */
 	stream_resume(it.stream);
 	it.input = NULL;
-	settle();
+	run();
+	ck_assert(slice_eq_text(stream_input(it.stream), "c"));
+	run(); /* and it is read again */
 	ck_assert(slice_eq_text(stream_input(it.stream), "cd"));
 }
 END_TEST
@@ -508,8 +509,7 @@ START_TEST(stream_may_be_freed_in_on_input)
 	run();
 	ck_assert_int_eq(it.n_input, 1);
 	ck_assert(!it.is_ended);
-	ck_assert_int_eq(recv(it.peer, &(char){ 0 }, 1, MSG_DONTWAIT), -1);
-	ck_assert_int_eq(errno, ECONNRESET); /* "a" was not used up */
+	ck_assert_int_eq(recv(it.peer, &(char){ 0 }, 1, MSG_DONTWAIT), 0);
 }
 END_TEST
 
