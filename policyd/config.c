@@ -1,0 +1,274 @@
+#include "policyd/config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "policyd/config_table.h"
+
+#define ERRORS_MAX     1000
+#define ERROR_TEXT_MAX 1024
+#define SECRET_MAX     1024 /* bytes of a password */
+
+static const char *const rule_names[RULE_ID_COUNT] = {
+#define RULE(name) #name,
+#include "policyd/rules/rules.def"
+#undef RULE
+};
+
+static const char *const mode_names[] = {
+	[RULE_MODE_OFF] = "off",
+	[RULE_MODE_OBSERVE] = "observe",
+	[RULE_MODE_ENFORCE] = "enforce",
+};
+
+const char *
+rule_name(enum rule_id rule)
+{
+	assert(rule < RULE_ID_COUNT);
+	return rule_names[rule];
+}
+
+bool
+rule_id_parse(struct slice text, enum rule_id *out)
+{
+	for (size_t i = 0; i < RULE_ID_COUNT; i++) {
+		if (slice_eq_text(text, rule_names[i])) {
+			*out = (enum rule_id)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *
+rule_mode_name(enum rule_mode mode)
+{
+	assert(mode <= RULE_MODE_ENFORCE);
+	return mode_names[mode];
+}
+
+bool
+rule_mode_parse(struct slice text, enum rule_mode *out)
+{
+	for (size_t i = 0; i <= RULE_MODE_ENFORCE; i++) {
+		if (slice_eq_text(text, mode_names[i])) {
+			*out = (enum rule_mode)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* In the order of lines; the newest of one line last. */
+static void
+insert_error(struct config_errors *errors, unsigned line, const char *text)
+{
+	size_t at = errors->n;
+
+	errors->items = x_realloc_array(errors->items, errors->n + 1,
+		sizeof(errors->items[0]));
+	while (at > 0 && errors->items[at - 1].line > line)
+		at--;
+	memmove(&errors->items[at + 1], &errors->items[at],
+		(errors->n - at) * sizeof(errors->items[0]));
+	errors->items[at].line = line;
+	errors->items[at].text = x_strdup(text);
+	errors->n++;
+}
+
+void
+config_error_add(struct config_errors *errors, unsigned line,
+	const char *format, ...)
+{
+	char text[ERROR_TEXT_MAX];
+	va_list args;
+
+	if (errors->n > ERRORS_MAX)
+		return;
+	if (errors->n == ERRORS_MAX) {
+		insert_error(errors, errors->items[ERRORS_MAX - 1].line,
+			"there are more errors; they are not shown");
+		return;
+	}
+	va_start(args, format);
+	/* A text that is too long is cut, and still says what is wrong. */
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	insert_error(errors, line, text);
+}
+
+void
+config_errors_free(struct config_errors *errors)
+{
+	for (size_t i = 0; i < errors->n; i++)
+		x_free(errors->items[i].text);
+	x_free(errors->items);
+	memset(errors, 0, sizeof(*errors));
+}
+
+struct config *
+config_ref(struct config *config)
+{
+	assert(config->n_refs > 0);
+	config->n_refs++;
+	return config;
+}
+
+static void
+free_password(char **password)
+{
+	if (*password)
+		x_free_secret(*password, strlen(*password));
+	*password = NULL;
+}
+
+void
+config_unref(struct config *config)
+{
+	if (!config)
+		return;
+	assert(config->n_refs > 0);
+	if (--config->n_refs > 0)
+		return;
+	for (size_t i = 0; i < config_setting_count(); i++)
+		config_value_clear(config_setting_at(i), config);
+	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)
+		free_password(&config->db[i].password);
+	free_password(&config->notify.password);
+	x_free(config->path);
+	x_free(config);
+}
+
+/* Fills buffer, or reads less; -1 with errno set. */
+static ssize_t
+read_start(const char *path, char *buffer, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+	int fd, error;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -1;
+	do {
+		n = read(fd, buffer + len, size - len);
+		if (n > 0)
+			len += (size_t)n;
+	} while ((n > 0 && len < size) || (n < 0 && errno == EINTR));
+	error = errno;
+	(void)close(fd);
+	errno = error;
+	return n < 0 ? -1 : (ssize_t)len;
+}
+
+/* One line of printable bytes. NULL, and what is wrong in *err. */
+static char *
+first_line(struct slice text, const char **err)
+{
+	ptrdiff_t end = slice_find(text, '\n');
+
+	if (end >= 0)
+		text = slice_part(text, 0, (size_t)end);
+	if (slice_ends(text, SLICE("\r")))
+		text = slice_part(text, 0, text.len - 1);
+	if (text.len == 0) {
+		*err = "it is empty";
+		return NULL;
+	}
+	if (text.len >= SECRET_MAX) {
+		*err = "it is too long for a password";
+		return NULL;
+	}
+	for (size_t i = 0; i < text.len; i++) {
+		if ((unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f) {
+			*err = "it holds control bytes";
+			return NULL;
+		}
+	}
+	return slice_strdup(text);
+}
+
+static char *
+read_password_file(const char *path, const char **err)
+{
+	char buffer[SECRET_MAX + 2];
+	ssize_t len = read_start(path, buffer, sizeof(buffer));
+	char *password;
+
+	if (len < 0) {
+		*err = strerror(errno);
+		return NULL;
+	}
+	password = first_line((struct slice){ buffer, (size_t)len }, err);
+	explicit_bzero(buffer, sizeof(buffer));
+	return password;
+}
+
+static char *
+read_password_env(const char *name, const char **err)
+{
+	const char *value = getenv(name);
+
+	if (!value) {
+		*err = "it is not set";
+		return NULL;
+	}
+	return first_line(slice_of(value), err);
+}
+
+/* env may be NULL; neither given is the empty password. */
+static int
+read_password(const char *section, const char *file, const char *env,
+	char **password, struct config_errors *errors)
+{
+	const char *err = "";
+
+	free_password(password);
+	if (file[0] != '\0') {
+		*password = read_password_file(file, &err);
+		if (!*password)
+			config_error_add(errors, 0,
+				"[%s] password_file: cannot use %s: %s",
+				section, file, err);
+	} else if (env && env[0] != '\0') {
+		*password = read_password_env(env, &err);
+		if (!*password)
+			config_error_add(errors, 0,
+				"[%s] password_env: cannot use the variable "
+				"%s: %s",
+				section, env, err);
+	} else {
+		*password = x_strdup("");
+	}
+	return *password ? 0 : -1;
+}
+
+int
+config_read_secrets(struct config *config, struct config_errors *errors)
+{
+	static const char *const sections[CONFIG_DB_COUNT] = {
+		[CONFIG_DB_IREDAPD] = "iredapd_db",
+		[CONFIG_DB_VMAIL] = "vmail_db",
+		[CONFIG_DB_POLICYD] = "policyd_db",
+	};
+	int status = 0;
+
+	for (size_t i = 0; i < CONFIG_DB_COUNT; i++) {
+		struct config_db *db = &config->db[i];
+
+		if (read_password(sections[i], db->password_file,
+			    db->password_env, &db->password, errors) < 0)
+			status = -1;
+	}
+	if (read_password("notify", config->notify.password_file, NULL,
+		    &config->notify.password, errors) < 0)
+		status = -1;
+	return status;
+}

@@ -1,0 +1,389 @@
+#include "policyd/config_table.h"
+
+#include <assert.h>
+#include <stddef.h>
+#include <syslog.h>
+
+#define SECOND_MS 1000u
+#define MINUTE_MS (60u * SECOND_MS)
+#define HOUR_MS   (60u * MINUTE_MS)
+#define DAY_MS    (24u * HOUR_MS)
+#define KIB       1024u
+#define MIB       (1024u * KIB)
+
+#define PATH_LENGTH_MAX        1023
+#define SOCKET_PATH_LENGTH_MAX 107 /* sun_path */
+#define ACCOUNT_LENGTH_MAX     32  /* of the system: useradd(8) */
+#define DB_USER_LENGTH_MAX     80  /* MariaDB's */
+#define DB_NAME_LENGTH_MAX     64  /* MariaDB's */
+#define HOST_LENGTH_MAX        255
+#define MESSAGE_LENGTH_MAX     400 /* a reply line holds 512, code and all */
+
+static const struct config_choice tls_choices[] = {
+	{ "off", DB_TLS_OFF },
+	{ "on", DB_TLS_ON },
+	{ "verify", DB_TLS_VERIFY },
+	{ NULL, 0 },
+};
+
+static const struct config_choice target_choices[] = {
+	{ "stderr", LOG_TARGET_STDERR },
+	{ "syslog", LOG_TARGET_SYSLOG },
+	{ NULL, 0 },
+};
+
+static const struct config_choice format_choices[] = {
+	{ "text", LOG_FORMAT_TEXT },
+	{ "json", LOG_FORMAT_JSON },
+	{ NULL, 0 },
+};
+
+static const struct config_choice level_choices[] = {
+	{ "error", LOG_LEVEL_ERROR },
+	{ "warning", LOG_LEVEL_WARNING },
+	{ "info", LOG_LEVEL_INFO },
+	{ "debug", LOG_LEVEL_DEBUG },
+	{ NULL, 0 },
+};
+
+static const struct config_choice facility_choices[] = {
+	{ "mail", LOG_MAIL },
+	{ "daemon", LOG_DAEMON },
+	{ "user", LOG_USER },
+	{ "auth", LOG_AUTH },
+	{ "local0", LOG_LOCAL0 },
+	{ "local1", LOG_LOCAL1 },
+	{ "local2", LOG_LOCAL2 },
+	{ "local3", LOG_LOCAL3 },
+	{ "local4", LOG_LOCAL4 },
+	{ "local5", LOG_LOCAL5 },
+	{ "local6", LOG_LOCAL6 },
+	{ "local7", LOG_LOCAL7 },
+	{ NULL, 0 },
+};
+
+static const struct config_choice mode_choices[] = {
+	{ "off", RULE_MODE_OFF },
+	{ "observe", RULE_MODE_OBSERVE },
+	{ "enforce", RULE_MODE_ENFORCE },
+	{ NULL, 0 },
+};
+
+static const struct config_choice on_error_choices[] = {
+	{ "accept", RULE_ON_ERROR_ACCEPT },
+	{ "defer", RULE_ON_ERROR_DEFER },
+	{ NULL, 0 },
+};
+
+/* Into a bool: whether a message over the limit is deferred. */
+static const struct config_choice over_limit_choices[] = {
+	{ "reject", false },
+	{ "defer", true },
+	{ NULL, 0 },
+};
+
+/* clang-format off */
+
+#define FIELD(field_) \
+	.offset = offsetof(struct config, field_), \
+	.size = sizeof(((struct config *)0)->field_)
+#define ROW(section_, key_, type_, default_, flags_, help_) \
+	.section = (section_), .key = (key_), .type = (type_), \
+	.default_text = (default_), .flags = (flags_), .help = (help_)
+
+#define YES_NO(section_, key_, field_, default_, flags_, help_) \
+	{ ROW(section_, key_, CONFIG_BOOL, default_, flags_, help_), \
+	  FIELD(field_) }
+#define RANGE(type_, section_, key_, field_, default_, min_, max_, flags_, \
+	help_) \
+	{ ROW(section_, key_, type_, default_, flags_, help_), \
+	  FIELD(field_), .min = (min_), .max = (max_) }
+#define CHOICE(section_, key_, field_, default_, choices_, flags_, help_) \
+	{ ROW(section_, key_, CONFIG_CHOICE, default_, flags_, help_), \
+	  FIELD(field_), .choices = (choices_) }
+#define LIST(type_, section_, key_, field_, count_, default_, min_, max_, \
+	flags_, help_) \
+	{ ROW(section_, key_, type_, default_, flags_, help_), \
+	  FIELD(field_), .count_offset = offsetof(struct config, count_), \
+	  .min = (min_), .max = (max_) }
+#define NUMBER(...)   RANGE(CONFIG_NUMBER, __VA_ARGS__)
+#define SIZE(...)     RANGE(CONFIG_SIZE, __VA_ARGS__)
+#define DURATION(...) RANGE(CONFIG_DURATION, __VA_ARGS__)
+#define TEXT(...)     RANGE(CONFIG_TEXT, __VA_ARGS__)
+#define WORD(...)     RANGE(CONFIG_WORD, __VA_ARGS__)
+#define PATH(...)     RANGE(CONFIG_PATH, __VA_ARGS__)
+
+#define DB_SECTION(section_, id_, name_) \
+	WORD(section_, "host", db[id_].host, "", \
+		0, HOST_LENGTH_MAX, CONFIG_RESTART, \
+		"name or address of the server; empty for the socket"), \
+	PATH(section_, "socket", db[id_].socket, \
+		"/run/mysqld/mysqld.sock", 0, SOCKET_PATH_LENGTH_MAX, \
+		CONFIG_RESTART, \
+		"unix socket of the server, used while host is empty"), \
+	NUMBER(section_, "port", db[id_].port, "3306", 1, 65535, \
+		CONFIG_RESTART, "port of the server, used with host"), \
+	TEXT(section_, "user", db[id_].user, "policyd", \
+		1, DB_USER_LENGTH_MAX, CONFIG_RESTART, \
+		"account at the server"), \
+	WORD(section_, "name", db[id_].name, name_, \
+		1, DB_NAME_LENGTH_MAX, CONFIG_RESTART, \
+		"name of the database"), \
+	PATH(section_, "password_file", db[id_].password_file, "", \
+		0, PATH_LENGTH_MAX, CONFIG_RESTART, \
+		"file whose first line is the password"), \
+	WORD(section_, "password_env", db[id_].password_env, "", \
+		0, 64, CONFIG_RESTART, \
+		"environment variable that holds the password"), \
+	CHOICE(section_, "tls", db[id_].tls, "off", tls_choices, \
+		CONFIG_RESTART, \
+		"encrypt; verify checks the certificate and its name, too"), \
+	PATH(section_, "tls_ca", db[id_].tls_ca, "", \
+		0, PATH_LENGTH_MAX, CONFIG_RESTART, \
+		"certificates to verify with; empty for the system's")
+
+/* ", a, b, c" with the first separator left out. */
+#define RULE(name_) ", " #name_
+static const char all_rules[] = ""
+#include "policyd/rules/rules.def"
+	;
+#undef RULE
+
+static const struct config_setting settings[] = {
+	LIST(CONFIG_ADDRESSES, "policyd", "policy_listen",
+		policyd.listen, policyd.n_listen, "inet:127.0.0.1:7777",
+		1, CONFIG_ITEMS_MAX, CONFIG_RESTART,
+		"sockets on which Postfix asks"),
+	RANGE(CONFIG_MODE, "policyd", "policy_socket_mode",
+		policyd.policy_socket_mode, "0666", 0, 0777, CONFIG_RESTART,
+		"permissions of the unix sockets in policy_listen"),
+	RANGE(CONFIG_ADDRESS, "policyd", "control_socket", policyd.control,
+		"unix:/run/policyd/control", 0, 0, CONFIG_RESTART,
+		"unix socket on which policyctl asks"),
+	WORD("policyd", "control_group", policyd.control_group, "",
+		0, ACCOUNT_LENGTH_MAX, CONFIG_RESTART,
+		"group that may use policyctl; empty for the daemon's own"),
+	WORD("policyd", "user", policyd.user, "policyd",
+		1, ACCOUNT_LENGTH_MAX, CONFIG_RESTART,
+		"account the daemon runs as when it is started by root"),
+	WORD("policyd", "group", policyd.group, "",
+		0, ACCOUNT_LENGTH_MAX, CONFIG_RESTART,
+		"group the daemon runs as; empty for the user's own"),
+	NUMBER("policyd", "policy_processes", policyd.policy_processes, "1",
+		1, 16, CONFIG_RESTART,
+		"processes that answer; one serves most sites"),
+	DURATION("policyd", "stop_timeout", policyd.stop_timeout_ms, "30s",
+		1 * SECOND_MS, 10 * MINUTE_MS, 0,
+		"time to finish what is in flight when stopped"),
+	DURATION("policyd", "decision_deadline",
+		policyd.decision_deadline_ms, "5s", 10, 60 * SECOND_MS, 0,
+		"every request is answered within this time"),
+	YES_NO("policyd", "reply_code", policyd.reply_code, "no", 0,
+		"put the code for policyctl explain into the reply"),
+	WORD("policyd", "node", policyd.node, "", 0, 64, CONFIG_RESTART,
+		"name of this daemon among several; empty for the host name"),
+
+	SIZE("limits", "line_bytes", limits.line_bytes, "8K",
+		1 * KIB, 64 * KIB, 0,
+		"longest line of a policy request"),
+	SIZE("limits", "request_bytes", limits.request_bytes, "64K",
+		4 * KIB, 1 * MIB, 0,
+		"largest policy request"),
+	NUMBER("limits", "connections", limits.connections, "2000",
+		1, 100000, 0,
+		"connections from Postfix at once, for each process"),
+	DURATION("limits", "idle_timeout", limits.idle_timeout_ms, "10m",
+		1 * SECOND_MS, 1 * DAY_MS, 0,
+		"close a connection that asks nothing for so long"),
+	NUMBER("limits", "triplets", limits.triplets, "1000000",
+		1000, 100000000, CONFIG_RESTART,
+		"greylisting triplets kept in memory"),
+	NUMBER("limits", "clients", limits.clients, "200000",
+		1000, 100000000, CONFIG_RESTART,
+		"clients that passed greylisting kept in memory"),
+	NUMBER("limits", "instances", limits.instances, "20000",
+		100, 10000000, CONFIG_RESTART,
+		"messages in transit whose recipients are remembered"),
+	NUMBER("limits", "table_rows", limits.table_rows, "2000000",
+		1000, 100000000, 0,
+		"most rows of a table that is read as a whole"),
+	NUMBER("limits", "decisions", limits.decisions, "50000",
+		100, 10000000, CONFIG_RESTART,
+		"decisions kept in memory for policyctl explain"),
+	NUMBER("limits", "waiting_writes", limits.waiting_writes, "100000",
+		1000, 10000000, CONFIG_RESTART,
+		"changes that wait while the database is away"),
+
+	LIST(CONFIG_NETWORKS, "mail", "trusted_networks",
+		mail.trusted_networks, mail.n_trusted_networks, "",
+		0, CONFIG_ITEMS_MAX, 0,
+		"clients that are not greylisted; 127.0.0.1 and ::1 always are"),
+	WORD("mail", "recipient_delimiters", mail.recipient_delimiters, "+",
+		0, 8, 0,
+		"characters that begin an address extension (user+folder)"),
+
+	CHOICE("log", "target", log.target, "syslog", target_choices, 0,
+		"where lines go"),
+	CHOICE("log", "format", log.format, "text", format_choices, 0,
+		"key=value or one JSON object a line"),
+	CHOICE("log", "level", log.level, "info", level_choices, 0,
+		"the least important lines to write"),
+	CHOICE("log", "facility", log.syslog_facility, "mail",
+		facility_choices, 0, "facility for syslog"),
+
+	YES_NO("sessions", "enabled", sessions.enabled, "yes", 0,
+		"write a row for each message and each refusal"),
+	YES_NO("sessions", "skip_dunno", sessions.skip_dunno, "no", 0,
+		"leave out what was let through"),
+	YES_NO("sessions", "skip_greylisting", sessions.skip_greylisting,
+		"no", 0, "leave out greylisting"),
+	YES_NO("sessions", "skip_whitelist", sessions.skip_whitelist,
+		"no", 0, "leave out what a whitelist let through"),
+
+	YES_NO("decisions", "enabled", decisions.enabled, "yes", 0,
+		"write refusals and deferrals for policyctl explain"),
+	NUMBER("decisions", "keep_days", decisions.keep_days, "3", 1, 7, 0,
+		"days to keep them"),
+
+	NUMBER("database", "connections", database.connections, "4",
+		1, 64, CONFIG_RESTART,
+		"connections to each database, for each process"),
+	DURATION("database", "connect_timeout", database.connect_timeout_ms,
+		"5s", 100, 60 * SECOND_MS, CONFIG_RESTART,
+		"time to connect in"),
+	DURATION("database", "statement_timeout",
+		database.statement_timeout_ms, "4s", 10, 60 * SECOND_MS,
+		CONFIG_RESTART, "time a statement may take"),
+	DURATION("database", "table_ttl", database.table_ttl_ms, "10s",
+		100, 1 * HOUR_MS, 0,
+		"time until a change made by other programs is seen"),
+	DB_SECTION("iredapd_db", CONFIG_DB_IREDAPD, "iredapd"),
+	DB_SECTION("vmail_db", CONFIG_DB_VMAIL, "vmail"),
+	DB_SECTION("policyd_db", CONFIG_DB_POLICYD, "policyd"),
+
+	LIST(CONFIG_RULES, "rules", "order", rule_order, n_rule_order,
+		&all_rules[2], 0, RULE_ID_COUNT, 0,
+		"the rules in the order in which they are asked"),
+
+#define RULE(name_) \
+	CHOICE(#name_, "mode", rule[RULE_ID_##name_].mode, "enforce", \
+		mode_choices, 0, \
+		"off, observe (count and log what it would do) or enforce"), \
+	CHOICE(#name_, "on_error", rule[RULE_ID_##name_].on_error, \
+		"accept", on_error_choices, 0, \
+		"what to do when the database cannot be asked"),
+#include "policyd/rules/rules.def"
+#undef RULE
+
+	TEXT("greylisting", "message", greylisting.message,
+		"Intentional policy rejection, please try again later",
+		1, MESSAGE_LENGTH_MAX, 0, "text of the reply"),
+	YES_NO("greylisting", "training", greylisting.training, "no", 0,
+		"learn triplets, but let everything through"),
+	YES_NO("greylisting", "tell_delay", greylisting.tell_delay, "no", 0,
+		"say in the reply how long is left to wait"),
+	DURATION("greylisting", "block_expire", greylisting.block_expire_ms,
+		"15m", 1 * SECOND_MS, 7 * DAY_MS, 0,
+		"time a new triplet has to wait"),
+	DURATION("greylisting", "auth_triplet_expire",
+		greylisting.auth_expire_ms, "30d",
+		1 * MINUTE_MS, 3650ull * DAY_MS, 0,
+		"time a triplet or client that passed is remembered"),
+	DURATION("greylisting", "unauth_triplet_expire",
+		greylisting.unauth_expire_ms, "1d",
+		1 * MINUTE_MS, 3650ull * DAY_MS, 0,
+		"time in which a new triplet has to come back"),
+	NUMBER("greylisting", "ipv4_prefix", greylisting.ipv4_prefix, "24",
+		8, 32, 0, "length of the IPv4 network that counts as a client"),
+	NUMBER("greylisting", "ipv6_prefix", greylisting.ipv6_prefix, "64",
+		16, 128, 0, "length of the IPv6 network that counts as a client"),
+	YES_NO("greylisting", "all_wildcard_ips",
+		greylisting.all_wildcard_ips, "no", 0,
+		"match all wildcard forms of an address, not only the last two"),
+
+	YES_NO("throttle", "bypass_trusted_networks",
+		throttle.bypass_trusted, "no", 0,
+		"do not count trusted clients"),
+	YES_NO("throttle", "bypass_local_recipient",
+		throttle.bypass_local_recipient, "yes", 0,
+		"no inbound limits for authenticated senders"),
+	YES_NO("throttle", "bypass_same_domain",
+		throttle.bypass_same_domain, "yes", 0,
+		"do not count mail within one domain"),
+	CHOICE("throttle", "over_limit", throttle.defer, "reject",
+		over_limit_choices, 0,
+		"answer over a limit of a period: for good, or for now"),
+	YES_NO("throttle", "all_wildcard_ips", throttle.all_wildcard_ips,
+		"no", 0,
+		"match all wildcard forms of an address, not only the last two"),
+
+	WORD("notify", "smtp_url", notify.smtp_url, "", 0, 255, 0,
+		"server that takes the mail; empty for no mail"),
+	TEXT("notify", "user", notify.user, "", 0, 255, 0,
+		"account at that server; empty for none"),
+	PATH("notify", "password_file", notify.password_file, "",
+		0, PATH_LENGTH_MAX, 0, "file whose first line is the password"),
+	WORD("notify", "sender", notify.sender, "postmaster", 1, 254, 0,
+		"address of the sender"),
+	TEXT("notify", "sender_name", notify.sender_name, "policyd",
+		0, 100, 0, "name of the sender"),
+	LIST(CONFIG_WORDS, "notify", "recipients", notify.recipients.items,
+		notify.recipients.n, "root", 1, CONFIG_ITEMS_MAX, 0,
+		"addresses that get the mail"),
+	YES_NO("notify", "starttls", notify.starttls, "no", 0,
+		"insist on TLS with a server of smtp://"),
+	DURATION("notify", "timeout", notify.timeout_ms, "30s",
+		1 * SECOND_MS, 10 * MINUTE_MS, 0, "time to hand a mail over in"),
+};
+
+static const struct config_section sections[] = {
+	{ "policyd", "The daemon: sockets, account, processes." },
+	{ "limits", "Bounds, so that nobody can use up the machine." },
+	{ "mail", "What this site calls its own." },
+	{ "log", "The log." },
+	{ "sessions", "Rows in the table smtp_sessions of the database iredapd." },
+	{ "decisions", "Rows in the table decision of the database policyd." },
+	{ "database", "Common to the databases." },
+	{ "iredapd_db", "The database with greylisting and throttling." },
+	{ "vmail_db", "The database with mail domains and accounts; only read." },
+	{ "policyd_db", "The database of policyd itself." },
+	{ "rules", "The rules; each has a section of its own." },
+#define RULE(name_) { #name_, "The rule " #name_ "." },
+#include "policyd/rules/rules.def"
+#undef RULE
+	{ "notify", "Mail to the administrator when a limit is reached." },
+};
+
+/* clang-format on */
+
+size_t
+config_setting_count(void)
+{
+	return sizeof(settings) / sizeof(settings[0]);
+}
+
+const struct config_setting *
+config_setting_at(size_t row)
+{
+	assert(row < config_setting_count());
+	return &settings[row];
+}
+
+size_t
+config_section_count(void)
+{
+	return sizeof(sections) / sizeof(sections[0]);
+}
+
+const struct config_section *
+config_section_at(size_t i)
+{
+	assert(i < config_section_count());
+	return &sections[i];
+}
+
+bool
+config_setting_is_list(const struct config_setting *setting)
+{
+	return setting->type >= CONFIG_ADDRESSES;
+}
