@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
@@ -22,10 +23,12 @@
 #define REQUEST_MAX 65536
 
 struct client {
+	LIST_ENTRY(client) link;
 	struct stream *stream;
 };
 
 static struct loop *loop;
+static LIST_HEAD(, client) clients = LIST_HEAD_INITIALIZER(clients);
 
 static void
 answer_all(void *arg)
@@ -69,6 +72,7 @@ accept_client(void *arg, int fd)
 
 	(void)arg;
 	client->stream = stream_new(loop, fd, &client_config, client);
+	LIST_INSERT_HEAD(&clients, client, link);
 }
 
 static void
@@ -118,6 +122,8 @@ main(int argc, char **argv)
 	fflush(stdout);
 	loop_run(loop);
 	listener_free(listener);
+	while (!LIST_EMPTY(&clients))
+		free_client(LIST_FIRST(&clients));
 	loop_signal_free(sigint);
 	loop_signal_free(sigterm);
 	loop_free(loop);
