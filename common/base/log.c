@@ -50,6 +50,8 @@ static struct {
 	uint64_t lost;
 	uint64_t lost_reported;
 	struct str buffer; /* whole lines, each with its newline */
+	void (*wake)(void *arg);
+	void *wake_arg;
 
 	/* The line between log_line_begin() and log_line_end(). */
 	struct str line;
@@ -360,6 +362,8 @@ collect(const struct str *line, enum log_level level)
 	str_append_char(&state.buffer, '\n');
 	if (!state.is_open || level == LOG_LEVEL_ERROR)
 		log_flush();
+	else if (state.wake != NULL && state.buffer.len == line->len + 1)
+		state.wake(state.wake_arg);
 }
 
 /*
@@ -412,6 +416,13 @@ log_close(void)
 	str_free(&state.line);
 	state.config = (struct log_config){ .level = LOG_LEVEL_INFO };
 	state.is_open = false;
+}
+
+void
+log_on_pending(void (*wake)(void *arg), void *arg)
+{
+	state.wake = wake;
+	state.wake_arg = arg;
 }
 
 void

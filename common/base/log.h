@@ -32,6 +32,8 @@ struct log_config {
 void log_open(const char *program, const struct log_config *config);
 void log_close(void); /* flushes */
 void log_flush(void);
+/* wake is called when the first line is collected: time for log_flush(). */
+void log_on_pending(void (*wake)(void *arg), void *arg);
 bool log_wants(enum log_level level);
 
 /* A sentence for a person. No newline at the end; control bytes are escaped. */

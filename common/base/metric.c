@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 
 /*
@@ -14,20 +15,24 @@
 #define LATENCY_BUCKETS ((TIME_BITS - SUB_BITS + 1) * SUB_BUCKETS)
 
 struct metrics {
-	_Atomic uint64_t counters[METRIC_COUNT];
+	_Atomic uint64_t counters[METRIC_PROCESSES_MAX][METRIC_COUNT];
 	_Atomic uint64_t rules[METRIC_RULES_MAX][METRIC_RULE_COUNT];
 	_Atomic uint64_t latency[LATENCY_BUCKETS];
 };
 
 static struct metrics private_metrics;
 static struct metrics *metrics = &private_metrics;
+static unsigned own_process;
 
 static const struct {
 	const char *name;
 	const char *help;
+	bool is_gauge;
 } texts[] = {
-#define METRIC(id, name, help) [METRIC_##id] = { name, help },
+#define METRIC(id, name, help) [METRIC_##id] = { name, help, false },
+#define GAUGE(id, name, help)  [METRIC_##id] = { name, help, true },
 #include "common/base/metric.def"
+#undef GAUGE
 #undef METRIC
 };
 
@@ -55,22 +60,42 @@ metric_init(void)
 }
 
 void
+metric_process(unsigned process)
+{
+	assert(process < METRIC_PROCESSES_MAX);
+	own_process = process;
+}
+
+void
+metric_forget_gauges(unsigned process)
+{
+	for (size_t i = 0; i < METRIC_COUNT; i++)
+		if (texts[i].is_gauge)
+			atomic_store_explicit(&metrics->counters[process][i],
+				0, memory_order_relaxed);
+}
+
+void
 metric_add(enum metric metric, uint64_t n)
 {
-	add(&metrics->counters[metric], n);
+	add(&metrics->counters[own_process][metric], n);
 }
 
 void
 metric_sub(enum metric metric, uint64_t n)
 {
-	atomic_fetch_sub_explicit(&metrics->counters[metric], n,
+	atomic_fetch_sub_explicit(&metrics->counters[own_process][metric], n,
 		memory_order_relaxed);
 }
 
 uint64_t
 metric_get(enum metric metric)
 {
-	return get(&metrics->counters[metric]);
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < METRIC_PROCESSES_MAX; i++)
+		sum += get(&metrics->counters[i][metric]);
+	return sum;
 }
 
 const char *

@@ -12,7 +12,9 @@
 
 enum metric {
 #define METRIC(id, name, help) METRIC_##id,
+#define GAUGE(id, name, help)  METRIC_##id,
 #include "common/base/metric.def"
+#undef GAUGE
 #undef METRIC
 	METRIC_COUNT
 };
@@ -31,9 +33,15 @@ enum metric_rule {
 
 /* Makes the mapping; before it, and in unit tests, a private one is used. */
 void metric_init(void);
+/* Which process of METRIC_PROCESSES_MAX adds from now on. */
+#define METRIC_PROCESSES_MAX 16
+void metric_process(unsigned process);
+/* The process died: what it held open is no more. */
+void metric_forget_gauges(unsigned process);
 void metric_add(enum metric metric, uint64_t n);
 /* Gauges: may go down. */
 void metric_sub(enum metric metric, uint64_t n);
+/* Over all processes. */
 uint64_t metric_get(enum metric metric);
 const char *metric_name(enum metric metric);
 const char *metric_help(enum metric metric);
