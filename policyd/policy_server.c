@@ -14,15 +14,15 @@
 #include "policyd/sources.h"
 
 /* Replies are short and one at a time; a peer that reads none is broken. */
-#define OUTPUT_MAX ((size_t)64 << 10)
-#define REPLY_MAX  1024
+#define OUTPUT_MAX            ((size_t)64 << 10)
+#define REPLY_MAX             1024
 #define REFUSALS_LOGGED_EVERY 1000
 
 enum conn_state {
-	CONN_READING,  /* for the end of a request */
-	CONN_JUDGING,  /* inside engine_judge() */
-	CONN_WAITING,  /* for the engine's answer */
-	CONN_CLOSING,  /* for the output to be sent */
+	CONN_READING, /* for the end of a request */
+	CONN_JUDGING, /* inside engine_judge() */
+	CONN_WAITING, /* for the engine's answer */
+	CONN_CLOSING, /* for the output to be sent */
 };
 
 struct conn {
@@ -31,7 +31,7 @@ struct conn {
 	struct stream *stream;
 	enum conn_state state;
 	struct decision *decision; /* CONN_WAITING */
-	size_t line_start;	   /* of the first unfinished line */
+	size_t line_start;         /* of the first unfinished line */
 	size_t n_requests;
 };
 
@@ -185,8 +185,8 @@ judge(struct conn *conn, struct slice text)
 	const char *err;
 
 	conn->state = CONN_JUDGING;
-	decision = engine_judge(conn->server->sources->engine, text,
-		on_decided, conn, &err);
+	decision = engine_judge(conn->server->sources->engine, text, on_decided,
+		conn, &err);
 	if (decision == NULL) {
 		conn->state = CONN_READING;
 		refuse_request(conn, err);
@@ -292,10 +292,16 @@ policy_server_new(struct sources *sources, const int *fds, size_t n_fds)
 	policy_server_configure(server);
 	server->listeners = x_new_array(n_fds, struct listener *);
 	for (size_t i = 0; i < n_fds; i++)
-		server->listeners[i] = listener_new(sources->loop, fds[i],
-			on_accept, server);
+		server->listeners[i] =
+			listener_new(sources->loop, fds[i], on_accept, server);
 	server->n_listeners = n_fds;
 	return server;
+}
+
+size_t
+policy_server_n_connections(const struct policy_server *server)
+{
+	return server->n_conns;
 }
 
 static void

@@ -16,8 +16,8 @@ struct policy_server;
 struct sources;
 
 /* fds are listening descriptors, kept but not closed. */
-struct policy_server *policy_server_new(struct sources *sources,
-	const int *fds, size_t n_fds);
+struct policy_server *policy_server_new(struct sources *sources, const int *fds,
+	size_t n_fds);
 /* Drops every connection; decisions in flight are abandoned. */
 void policy_server_free(struct policy_server *server);
 /*
@@ -26,6 +26,7 @@ void policy_server_free(struct policy_server *server);
  */
 void policy_server_drain(struct policy_server *server,
 	void (*drained)(void *arg), void *arg);
+size_t policy_server_n_connections(const struct policy_server *server);
 /* New connections get the limits of the configuration now in force. */
 void policy_server_configure(struct policy_server *server);
 

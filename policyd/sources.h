@@ -19,6 +19,7 @@ struct notifier;
 struct reservations;
 struct tables;
 struct triplets;
+struct worker;
 
 struct sources {
 	struct loop *loop;
@@ -34,6 +35,7 @@ struct sources {
 	struct notifier *notifier;         /* notifier.h */
 	struct journal *journal;           /* journal.h */
 	struct engine *engine;             /* engine.h */
+	struct worker *worker;             /* worker.h */
 	struct control *control;           /* control.h */
 };
 

@@ -60,6 +60,7 @@ struct db *db_new(struct loop *loop, const struct db_config *config);
 void db_free(struct db *db);
 
 struct db_state {
+	const char *label;   /* of the configuration */
 	bool is_up;          /* at least one connection works */
 	size_t n_connections;
 	size_t n_queued;

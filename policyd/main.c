@@ -1,0 +1,121 @@
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "policyd/config.h"
+#include "policyd/supervisor.h"
+#include "policyd/version.h"
+
+/* Exit status for a configuration or a command line that is wrong. */
+#define EXIT_USAGE 2
+
+struct options {
+	const char *config_path;
+	bool is_foreground;
+	bool is_check;
+};
+
+static void
+usage(FILE *out)
+{
+	fputs("usage: policyd [--config FILE] [--foreground] [--check]\n"
+	      "       policyd --version | --help\n",
+		out);
+}
+
+/* Returns -1 to go on, else the exit status. */
+static int
+read_options(int argc, char **argv, struct options *out)
+{
+	static const struct option known[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "check", no_argument, NULL, 'k' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:fkVh", known, NULL)) != -1)
+		switch (option) {
+		case 'c':
+			out->config_path = optarg;
+			break;
+		case 'f':
+			out->is_foreground = true;
+			break;
+		case 'k':
+			out->is_check = true;
+			break;
+		case 'V':
+			puts("policyd " POLICYD_VERSION);
+			return EX_OK;
+		case 'h':
+			usage(stdout);
+			return EX_OK;
+		default:
+			usage(stderr);
+			return EXIT_USAGE;
+		}
+	if (optind == argc)
+		return -1;
+	fprintf(stderr, "policyd: \"%s\" is not an option\n", argv[optind]);
+	usage(stderr);
+	return EXIT_USAGE;
+}
+
+static struct config *
+load(const char *path)
+{
+	struct config_errors errors = { NULL, 0 };
+	struct config *config = config_load(path, &errors);
+
+	if (config != NULL && config_read_secrets(config, &errors) < 0) {
+		config_unref(config);
+		config = NULL;
+	}
+	for (size_t i = 0; i < errors.n; i++) {
+		if (errors.items[i].line > 0)
+			fprintf(stderr, "%s:%u: %s\n", path,
+				errors.items[i].line, errors.items[i].text);
+		else
+			fprintf(stderr, "%s: %s\n", path, errors.items[i].text);
+	}
+	config_errors_free(&errors);
+	return config;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options = { .config_path = POLICYD_CONFIG };
+	const int early = read_options(argc, argv, &options);
+	struct config *config;
+
+	if (early >= 0)
+		return early;
+	config = load(options.config_path);
+	if (config == NULL)
+		return EXIT_USAGE;
+	if (options.is_check) {
+		printf("%s: no errors\n", options.config_path);
+		config_unref(config);
+		return EX_OK;
+	}
+	/* In the foreground the log goes where a container collects it. */
+	if (options.is_foreground)
+		config->log.target = LOG_TARGET_STDERR;
+	log_open("policyd", &config->log);
+	if (!options.is_foreground && daemon(0, 0) < 0) {
+		log_error("cannot go to the background: %s", strerror(errno));
+		config_unref(config);
+		return EX_OSERR;
+	}
+	return supervisor_run(config);
+}

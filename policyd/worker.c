@@ -1,0 +1,380 @@
+#include "policyd/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/io/db.h"
+#include "common/io/loop.h"
+#include "policyd/channel.h"
+#include "policyd/config.h"
+#include "policyd/control.h"
+#include "policyd/engine.h"
+#include "policyd/facts/reservation.h"
+#include "policyd/facts/tables.h"
+#include "policyd/facts/triplet.h"
+#include "policyd/instances.h"
+#include "policyd/journal.h"
+#include "policyd/notifier.h"
+#include "policyd/policy_server.h"
+#include "policyd/sources.h"
+
+#define NODE_MAX 64
+/* How often a stopping process looks whether its writes are through. */
+#define STOP_LOOK_MS 20
+/* Statements that may wait in one pool. */
+#define DB_QUEUE_MAX 4096
+
+struct reload_wish {
+	worker_reloaded_fn *done;
+	void *arg;
+};
+
+#define RELOAD_WISHES_MAX 16
+
+struct worker {
+	struct sources sources;
+	struct channel channel;
+	struct loop_watch *channel_watch;
+	struct loop_turn *log_turn;
+	struct loop_signal *terminate, *hangup, *interrupt;
+	struct loop_timer *stop_timer;
+	struct policy_server *policy_server;
+	int64_t stop_until_us; /* 0 while not stopping */
+	bool is_drained;
+	struct reload_wish wishes[RELOAD_WISHES_MAX]; /* oldest first */
+	size_t n_wishes;
+};
+
+/* --- stopping ----------------------------------------------------------- */
+
+static bool
+has_writes_waiting(const struct worker *worker)
+{
+	struct triplets_state triplets;
+	struct journal_state journal;
+
+	triplets_state(worker->sources.triplets, &triplets);
+	journal_state(worker->sources.journal, &journal);
+	return triplets.n_waiting_writes > 0 ||
+	       journal.n_waiting_sessions > 0 ||
+	       journal.n_waiting_decisions > 0 ||
+	       reservations_pending(worker->sources.reservations) > 0;
+}
+
+static void
+look_whether_done(void *arg)
+{
+	struct worker *worker = arg;
+	const bool is_late = clock_monotonic_us() > worker->stop_until_us;
+
+	if (is_late || (worker->is_drained && !has_writes_waiting(worker))) {
+		if (is_late)
+			log_warning("stop_timeout is over: %s",
+				worker->is_drained
+					? "writes to the database are lost"
+					: "requests are left unanswered");
+		loop_stop(worker->sources.loop);
+		return;
+	}
+	loop_timer_set(worker->stop_timer, STOP_LOOK_MS);
+}
+
+static void
+on_drained(void *arg)
+{
+	struct worker *worker = arg;
+
+	worker->is_drained = true;
+	loop_timer_set(worker->stop_timer, 0);
+}
+
+static void
+stop(void *arg)
+{
+	struct worker *worker = arg;
+	const struct config *config = worker->sources.config;
+
+	if (worker->stop_until_us != 0)
+		return;
+	worker->stop_until_us = clock_monotonic_us() +
+				(int64_t)config->policyd.stop_timeout_ms * 1000;
+	loop_timer_set(worker->stop_timer, STOP_LOOK_MS);
+	policy_server_drain(worker->policy_server, on_drained, worker);
+}
+
+static void
+ignore(void *arg)
+{
+	(void)arg; /* the supervisor sees it too, and tells us what to do */
+}
+
+/* --- the supervisor ----------------------------------------------------- */
+
+static void
+take_config(struct worker *worker, struct slice bytes)
+{
+	struct sources *sources = &worker->sources;
+	struct config *config = channel_unpack_config(bytes);
+
+	if (config == NULL) {
+		log_error("the supervisor sent a configuration that cannot "
+			  "be read: the old one stays in force");
+		return;
+	}
+	config_unref(sources->config);
+	sources->config = config;
+	log_open("policyd", &config->log);
+	policy_server_configure(worker->policy_server);
+	triplets_configure(sources->triplets);
+	tables_refresh(sources->tables, NULL, NULL);
+}
+
+static void
+answer_wish(struct worker *worker, bool is_done, struct slice text)
+{
+	const struct reload_wish wish = worker->wishes[0];
+
+	if (worker->n_wishes == 0)
+		return;
+	worker->n_wishes--;
+	memmove(worker->wishes, worker->wishes + 1,
+		worker->n_wishes * sizeof(worker->wishes[0]));
+	wish.done(wish.arg, is_done, text);
+}
+
+static void
+hear(struct worker *worker, enum channel_kind kind, struct slice bytes)
+{
+	switch (kind) {
+	case CHANNEL_CONFIG:
+		take_config(worker, bytes);
+		break;
+	case CHANNEL_RELOADED:
+		answer_wish(worker, true, bytes);
+		break;
+	case CHANNEL_REFUSED:
+		answer_wish(worker, false, bytes);
+		break;
+	case CHANNEL_READY:
+	case CHANNEL_RELOAD:
+	case CHANNEL_KIND_COUNT:
+		break;
+	}
+}
+
+static void
+on_channel(void *arg, unsigned events)
+{
+	struct worker *worker = arg;
+	enum channel_kind kind;
+	struct slice bytes;
+
+	(void)events;
+	if (channel_read(&worker->channel) < 0) {
+		log_error("the supervisor is gone: stopping");
+		loop_watch_set(worker->channel_watch, 0);
+		stop(worker);
+		return;
+	}
+	while (channel_next(&worker->channel, &kind, &bytes)) {
+		hear(worker, kind, bytes);
+		channel_done(&worker->channel);
+	}
+}
+
+void
+worker_reload(struct worker *worker, worker_reloaded_fn *done, void *arg)
+{
+	if (worker->n_wishes == RELOAD_WISHES_MAX) {
+		done(arg, false, SLICE("too many reloads are under way"));
+		return;
+	}
+	if (channel_send(worker->channel.fd, CHANNEL_RELOAD, SLICE("")) < 0) {
+		done(arg, false, SLICE("the supervisor cannot be reached"));
+		return;
+	}
+	worker->wishes[worker->n_wishes].done = done;
+	worker->wishes[worker->n_wishes].arg = arg;
+	worker->n_wishes++;
+}
+
+size_t
+worker_n_connections(const struct worker *worker)
+{
+	return policy_server_n_connections(worker->policy_server);
+}
+
+/* --- making and unmaking ------------------------------------------------ */
+
+static void
+on_db_change(void *arg, bool is_up)
+{
+	const struct db *db = *(struct db **)arg;
+	struct db_state state;
+
+	db_state(db, &state);
+	if (is_up)
+		log_info("database %s is available (%s)", state.label,
+			state.server_version);
+	else
+		log_error("database %s is not available: %s", state.label,
+			state.error);
+}
+
+static void
+open_database(struct sources *sources, enum config_db_id id)
+{
+	static const char *const labels[CONFIG_DB_COUNT] = {
+		[CONFIG_DB_IREDAPD] = "iredapd",
+		[CONFIG_DB_VMAIL] = "vmail",
+		[CONFIG_DB_POLICYD] = "policyd",
+	};
+	const struct config *config = sources->config;
+	const struct config_db *from = &config->db[id];
+	const struct db_config pool = {
+		.label = labels[id],
+		.socket = from->socket,
+		.host = from->host,
+		.port = from->port,
+		.user = from->user,
+		.password = from->password != NULL ? from->password : "",
+		.database = from->name,
+		.tls = from->tls,
+		.tls_ca = from->tls_ca,
+		.connections = config->database.connections,
+		.connect_timeout_ms = config->database.connect_timeout_ms,
+		.statement_timeout_ms = config->database.statement_timeout_ms,
+		.queue_max = DB_QUEUE_MAX,
+	};
+
+	sources->db[id] = db_new(sources->loop, &pool);
+	db_on_change(sources->db[id], on_db_change, &sources->db[id]);
+}
+
+static void
+name_node(struct sources *sources)
+{
+	char name[NODE_MAX + 1];
+
+	if (sources->config->policyd.node[0] != '\0') {
+		sources->node = x_strdup(sources->config->policyd.node);
+		return;
+	}
+	if (gethostname(name, sizeof(name)) < 0)
+		name[0] = '\0';
+	name[sizeof(name) - 1] = '\0';
+	sources->node = x_strdup(name[0] != '\0' ? name : "localhost");
+}
+
+static void
+make_sources(struct worker *worker, const struct worker_start *start)
+{
+	struct sources *sources = &worker->sources;
+
+	sources->worker = worker;
+	sources->config = start->config;
+	sources->process = start->process;
+	sources->started_at = clock_wall();
+	name_node(sources);
+	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)
+		open_database(sources, (enum config_db_id)i);
+	sources->journal = journal_new(sources);
+	sources->tables = tables_new(sources);
+	sources->triplets = triplets_new(sources);
+	sources->reservations = reservations_new(sources);
+	sources->instances = instances_new(sources->config->limits.instances);
+	sources->notifier = notifier_new(sources);
+	sources->engine = engine_new(sources);
+}
+
+static void
+free_sources(struct sources *sources)
+{
+	engine_free(sources->engine);
+	notifier_free(sources->notifier);
+	instances_free(sources->instances);
+	reservations_free(sources->reservations);
+	triplets_free(sources->triplets);
+	tables_free(sources->tables);
+	journal_free(sources->journal);
+	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)
+		db_free(sources->db[i]);
+	x_free(sources->node);
+	config_unref(sources->config);
+}
+
+static void
+flush_log(void *arg)
+{
+	(void)arg;
+	log_flush();
+}
+
+static void
+wake_log(void *arg)
+{
+	struct worker *worker = arg;
+
+	loop_turn_ask(worker->log_turn);
+}
+
+static void
+make_loop(struct worker *worker, int channel_fd)
+{
+	struct loop *loop = loop_new();
+
+	worker->sources.loop = loop;
+	channel_init(&worker->channel, channel_fd);
+	worker->channel_watch =
+		loop_watch_new(loop, channel_fd, on_channel, worker);
+	loop_watch_set(worker->channel_watch, LOOP_READ);
+	worker->terminate = loop_signal_new(loop, SIGTERM, stop, worker);
+	worker->hangup = loop_signal_new(loop, SIGHUP, ignore, worker);
+	worker->interrupt = loop_signal_new(loop, SIGINT, ignore, worker);
+	worker->stop_timer = loop_timer_new(loop, look_whether_done, worker);
+	worker->log_turn = loop_turn_new(loop, flush_log, worker);
+	log_on_pending(wake_log, worker);
+}
+
+static void
+free_loop(struct worker *worker)
+{
+	log_on_pending(NULL, NULL);
+	loop_turn_free(worker->log_turn);
+	loop_timer_free(worker->stop_timer);
+	loop_signal_free(worker->interrupt);
+	loop_signal_free(worker->hangup);
+	loop_signal_free(worker->terminate);
+	loop_watch_free(worker->channel_watch);
+	channel_free(&worker->channel);
+	loop_free(worker->sources.loop);
+}
+
+int
+worker_run(const struct worker_start *start)
+{
+	struct worker *worker = x_new(struct worker);
+	int fd = start->control_fd;
+
+	make_loop(worker, start->channel_fd);
+	make_sources(worker, start);
+	worker->policy_server = policy_server_new(&worker->sources,
+		start->policy_fds, start->n_policy_fds);
+	worker->sources.control = control_new(&worker->sources, fd);
+	(void)channel_send(worker->channel.fd, CHANNEL_READY, SLICE(""));
+	loop_run(worker->sources.loop);
+
+	control_free(worker->sources.control);
+	policy_server_free(worker->policy_server);
+	free_sources(&worker->sources);
+	free_loop(worker);
+	x_free(worker);
+	log_close();
+	return EX_OK;
+}

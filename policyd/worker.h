@@ -1,0 +1,38 @@
+#ifndef POLICYD_WORKER_H
+#define POLICYD_WORKER_H
+
+/*
+ * A policy process: one event loop that answers policy requests and control
+ * commands.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/base/str.h"
+
+struct config;
+struct worker;
+
+struct worker_start {
+	struct config *config; /* one reference is taken over */
+	unsigned process;      /* 0 .. policy_processes-1 */
+	const int *policy_fds;
+	size_t n_policy_fds;
+	int control_fd;
+	int channel_fd; /* to the supervisor */
+};
+
+/* Runs until SIGTERM and drained, or the supervisor is gone. Exit status. */
+int worker_run(const struct worker_start *start);
+
+/*
+ * Asks the supervisor for a reload. done is called once from the loop with
+ * what came of it: remarks, or the errors of the file.
+ */
+typedef void worker_reloaded_fn(void *arg, bool is_done, struct slice text);
+void worker_reload(struct worker *worker, worker_reloaded_fn *done, void *arg);
+/* Policy connections open now. */
+size_t worker_n_connections(const struct worker *worker);
+
+#endif
