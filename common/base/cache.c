@@ -14,6 +14,8 @@
  * lately the next one goes, so that a put takes a bounded time.
  */
 #define EVICTION_STEPS_MAX 64
+/* 2^32 divided by the golden ratio, made odd. */
+#define HAND_JUMP UINT32_C(0x9e3779b1)
 
 /*
  * The state of a slot takes the place of the two low bits of its key: the
@@ -41,9 +43,9 @@ struct table {
 struct cache {
 	struct table now;
 	struct table old;
-	size_t moved; /* slots of old that are done with */
-	size_t hand;  /* of the CLOCK, a slot of now */
-	size_t count; /* in both */
+	size_t moved;  /* slots of old that are done with */
+	uint32_t hand; /* of the CLOCK, as a fraction of now */
+	size_t count;  /* in both */
 	size_t value_size;
 	size_t slot_size;
 	size_t max_entries;
@@ -81,11 +83,17 @@ is_same(const struct hash128 *a, const struct hash128 *b)
 	return a->lo == b->lo && (a->hi | STATE_MASK) == (b->hi | STATE_MASK);
 }
 
-/* Maps the upper half of lo onto the slots, whatever their number is. */
+/* Maps a 32-bit fraction onto n slots, whatever their number is. */
+static inline size_t
+scale(uint64_t fraction, size_t n)
+{
+	return (size_t)(fraction * n >> 32);
+}
+
 static inline size_t
 home_of(const struct table *table, const struct hash128 *key)
 {
-	return (size_t)((key->lo >> 32) * table->n_slots >> 32);
+	return scale(key->lo >> 32, table->n_slots);
 }
 
 static inline size_t
@@ -258,18 +266,25 @@ grow(struct cache *cache)
 	assert(!cache->old.slots);
 	cache->old = cache->now;
 	cache->moved = 0;
-	cache->hand = 0;
 	table_make(&cache->now, cache, size_after(cache, n_slots));
 }
 
+/*
+ * The hand jumps by the golden section, so that it comes to all parts of the
+ * table equally often. If it went round slot by slot, the entries would crowd
+ * before it and make the probes there long.
+ */
 static void
 evict_one(struct cache *cache)
 {
 	struct hash128 *slot;
 	unsigned steps = 0;
+	size_t i;
 
-	for (;; cache->hand = next_slot(&cache->now, cache->hand)) {
-		slot = key_at(cache, &cache->now, cache->hand);
+	cache->hand += HAND_JUMP;
+	i = scale(cache->hand, cache->now.n_slots);
+	for (;; i = next_slot(&cache->now, i)) {
+		slot = key_at(cache, &cache->now, i);
 		if (state_of(slot) == STATE_FREE)
 			continue;
 		if (state_of(slot) == STATE_USED ||
@@ -277,7 +292,7 @@ evict_one(struct cache *cache)
 			break;
 		set_state(slot, STATE_USED);
 	}
-	close_hole(cache, cache->hand);
+	close_hole(cache, i);
 	cache->count--;
 	cache->evicted++;
 }
@@ -335,7 +350,6 @@ cache_clear(struct cache *cache)
 	table_drop(&cache->now);
 	table_drop(&cache->old);
 	table_make(&cache->now, cache, first_size(cache));
-	cache->hand = 0;
 	cache->count = 0;
 }
 
