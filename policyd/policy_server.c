@@ -206,7 +206,7 @@ judge(struct conn *conn, struct slice text)
 static void
 process(struct conn *conn)
 {
-	const char *err;
+	const char *err = "";
 
 	while (conn->state == CONN_READING) {
 		const struct slice input = stream_input(conn->stream);
