@@ -49,13 +49,18 @@ answer_all(void *arg)
 }
 
 static void
-client_ended(void *arg, enum stream_end why)
+free_client(struct client *client)
 {
-	struct client *client = arg;
-
-	(void)why;
+	LIST_REMOVE(client, link);
 	stream_free(client->stream);
 	x_free(client);
+}
+
+static void
+client_ended(void *arg, enum stream_end why)
+{
+	(void)why;
+	free_client(arg);
 }
 
 static const struct stream_config client_config = {
