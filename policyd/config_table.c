@@ -185,10 +185,10 @@ static const struct config_setting settings[] = {
 
 	SIZE("limits", "line_bytes", limits.line_bytes, "8K",
 		1 * KIB, 64 * KIB, 0,
-		"longest line of a policy request"),
+		"longest line of a request from Postfix"),
 	SIZE("limits", "request_bytes", limits.request_bytes, "64K",
 		4 * KIB, 1 * MIB, 0,
-		"largest policy request"),
+		"largest request from Postfix"),
 	NUMBER("limits", "connections", limits.connections, "2000",
 		1, 100000, 0,
 		"connections from Postfix at once, for each process"),
@@ -217,7 +217,7 @@ static const struct config_setting settings[] = {
 	LIST(CONFIG_NETWORKS, "mail", "trusted_networks",
 		mail.trusted_networks, mail.n_trusted_networks, "",
 		0, CONFIG_ITEMS_MAX, 0,
-		"clients that are not greylisted; 127.0.0.1 and ::1 always are"),
+		"clients that are trusted, as 127.0.0.1 and ::1 always are"),
 	WORD("mail", "recipient_delimiters", mail.recipient_delimiters, "+",
 		0, 8, 0,
 		"characters that begin an address extension (user+folder)"),
@@ -236,7 +236,7 @@ static const struct config_setting settings[] = {
 	YES_NO("sessions", "skip_dunno", sessions.skip_dunno, "no", 0,
 		"leave out what was let through"),
 	YES_NO("sessions", "skip_greylisting", sessions.skip_greylisting,
-		"no", 0, "leave out greylisting"),
+		"no", 0, "leave out what greylisting deferred"),
 	YES_NO("sessions", "skip_whitelist", sessions.skip_whitelist,
 		"no", 0, "leave out what a whitelist let through"),
 
@@ -250,7 +250,7 @@ static const struct config_setting settings[] = {
 		"connections to each database, for each process"),
 	DURATION("database", "connect_timeout", database.connect_timeout_ms,
 		"5s", 100, 60 * SECOND_MS, CONFIG_RESTART,
-		"time to connect in"),
+		"time in which a connection has to be made"),
 	DURATION("database", "statement_timeout",
 		database.statement_timeout_ms, "4s", 10, 60 * SECOND_MS,
 		CONFIG_RESTART, "time a statement may take"),
@@ -333,7 +333,7 @@ static const struct config_setting settings[] = {
 	YES_NO("notify", "starttls", notify.starttls, "no", 0,
 		"insist on TLS with a server of smtp://"),
 	DURATION("notify", "timeout", notify.timeout_ms, "30s",
-		1 * SECOND_MS, 10 * MINUTE_MS, 0, "time to hand a mail over in"),
+		1 * SECOND_MS, 10 * MINUTE_MS, 0, "time in which a mail has to be handed over"),
 };
 
 static const struct config_section sections[] = {

@@ -64,6 +64,24 @@ bool config_list_is_full(const struct config_setting *setting,
 	const struct config *config);
 
 /*
+ * The field of a setting, reached by its offset: a number whatever integer it
+ * is kept in, a text that belongs to the field, the length of a list.
+ */
+void config_store_number(const struct config_setting *setting,
+	struct config *config, uint64_t number);
+uint64_t config_load_number(const struct config_setting *setting,
+	const struct config *config);
+/* Frees the text before it; takes text, which may be NULL. */
+void config_store_text(const struct config_setting *setting,
+	struct config *config, char *text);
+char *config_load_text(const struct config_setting *setting,
+	const struct config *config);
+void config_store_count(const struct config_setting *setting,
+	struct config *config, size_t n);
+size_t config_load_count(const struct config_setting *setting,
+	const struct config *config);
+
+/*
  * Puts text into the setting's field (for a list: adds one item to it).
  * False, and one phrase in why such as '"x" is not yes or no'.
  */

@@ -6,216 +6,6 @@
 #include "common/base/mem.h"
 #include "common/base/num.h"
 
-#define QUOTE_MAX 60 /* bytes of somebody's text in a message */
-
-/*
- * Fields are reached by their offset, and copied rather than cast to: a
- * number may be kept in a bool, an enum, an unsigned or a uint64_t.
- */
-static void
-store_number(const struct config_setting *setting, struct config *config,
-	uint64_t number)
-{
-	char *field = (char *)config + setting->offset;
-	uint8_t byte = (uint8_t)number;
-	uint32_t word = (uint32_t)number;
-
-	if (setting->size == sizeof(byte))
-		memcpy(field, &byte, sizeof(byte));
-	else if (setting->size == sizeof(word))
-		memcpy(field, &word, sizeof(word));
-	else
-		memcpy(field, &number, sizeof(number));
-}
-
-static uint64_t
-load_number(const struct config_setting *setting, const struct config *config)
-{
-	const char *field = (const char *)config + setting->offset;
-	uint8_t byte;
-	uint32_t word;
-	uint64_t number;
-
-	switch (setting->size) {
-	case sizeof(byte):
-		memcpy(&byte, field, sizeof(byte));
-		return byte;
-	case sizeof(word):
-		memcpy(&word, field, sizeof(word));
-		return word;
-	default:
-		assert(setting->size == sizeof(number));
-		memcpy(&number, field, sizeof(number));
-		return number;
-	}
-}
-
-static char *
-load_text(const struct config_setting *setting, const struct config *config)
-{
-	char *text;
-
-	memcpy(&text, (const char *)config + setting->offset, sizeof(text));
-	return text;
-}
-
-static void
-store_text(const struct config_setting *setting, struct config *config,
-	char *text)
-{
-	x_free(load_text(setting, config));
-	memcpy((char *)config + setting->offset, &text, sizeof(text));
-}
-
-static size_t
-load_count(const struct config_setting *setting, const struct config *config)
-{
-	size_t n;
-
-	memcpy(&n, (const char *)config + setting->count_offset, sizeof(n));
-	return n;
-}
-
-static void
-store_count(const struct config_setting *setting, struct config *config,
-	size_t n)
-{
-	memcpy((char *)config + setting->count_offset, &n, sizeof(n));
-}
-
-void
-config_quote(struct slice text, struct str *out)
-{
-	size_t len = text.len;
-
-	if (len > QUOTE_MAX) {
-		len = QUOTE_MAX;
-		/* Not in the middle of a UTF-8 sequence. */
-		while (len > 0 && ((unsigned char)text.ptr[len] & 0xC0) == 0x80)
-			len--;
-	}
-	str_append_char(out, '"');
-	str_append(out, text.ptr, len);
-	str_append_text(out, len < text.len ? "…\"" : "\"");
-}
-
-/* Exact, unlike num_append_size(): what is printed is read again. */
-static void
-append_size(struct str *out, uint64_t bytes)
-{
-	static const char units[] = { 'G', 'M', 'K' };
-	unsigned shift = 30;
-
-	for (size_t i = 0; i < sizeof(units); i++, shift -= 10) {
-		if (bytes > 0 && bytes % (1ull << shift) == 0) {
-			str_append_u64(out, bytes >> shift);
-			str_append_char(out, units[i]);
-			return;
-		}
-	}
-	str_append_u64(out, bytes);
-}
-
-static void
-append_number(const struct config_setting *setting, uint64_t number,
-	struct str *out)
-{
-	if (setting->type == CONFIG_DURATION)
-		num_append_duration(out, number);
-	else if (setting->type == CONFIG_SIZE)
-		append_size(out, number);
-	else if (setting->type == CONFIG_MODE)
-		str_printf(out, "%04o", (unsigned)number);
-	else
-		str_append_u64(out, number);
-}
-
-static void
-append_range(const struct config_setting *setting, const char *what,
-	struct str *out)
-{
-	str_append_text(out, what);
-	str_append_text(out, " from ");
-	append_number(setting, setting->min, out);
-	str_append_text(out, " to ");
-	append_number(setting, setting->max, out);
-}
-
-static void
-append_length(const struct config_setting *setting, const char *what,
-	struct str *out)
-{
-	str_append_text(out, what);
-	str_append_text(out, " of ");
-	if (setting->min > 0) {
-		str_append_u64(out, setting->min);
-		str_append_text(out, " to ");
-	} else {
-		str_append_text(out, "at most ");
-	}
-	str_append_u64(out, setting->max);
-	str_append_text(out, " bytes");
-}
-
-static void
-append_choices(const struct config_setting *setting, struct str *out)
-{
-	for (const struct config_choice *c = setting->choices; c->name; c++) {
-		if (c != setting->choices)
-			str_append_text(out, c[1].name ? ", " : " or ");
-		str_append_text(out, c->name);
-	}
-}
-
-void
-config_type_print(const struct config_setting *setting, struct str *out)
-{
-	switch (setting->type) {
-	case CONFIG_BOOL:
-		str_append_text(out, "yes or no");
-		break;
-	case CONFIG_NUMBER:
-		append_range(setting, "a number", out);
-		break;
-	case CONFIG_SIZE:
-		append_range(setting, "a size", out);
-		break;
-	case CONFIG_DURATION:
-		append_range(setting, "a duration", out);
-		break;
-	case CONFIG_MODE:
-		append_range(setting, "an octal mode", out);
-		break;
-	case CONFIG_CHOICE:
-		append_choices(setting, out);
-		break;
-	case CONFIG_TEXT:
-		append_length(setting, "a text", out);
-		break;
-	case CONFIG_WORD:
-		append_length(setting, "a text without blanks", out);
-		break;
-	case CONFIG_PATH:
-		append_length(setting, "an absolute path", out);
-		break;
-	case CONFIG_ADDRESS:
-		str_append_text(out, "unix:PATH");
-		break;
-	case CONFIG_ADDRESSES:
-		str_append_text(out, "a list of inet:ADDRESS:PORT, unix:PATH");
-		break;
-	case CONFIG_NETWORKS:
-		str_append_text(out, "a list of IP addresses and networks");
-		break;
-	case CONFIG_WORDS:
-		str_append_text(out, "a list of words");
-		break;
-	case CONFIG_RULES:
-		str_append_text(out, "a list of rules");
-		break;
-	}
-}
-
 /* '"x" is not a number from 1 to 16' */
 static bool
 refuse(const struct config_setting *setting, struct slice text, struct str *why)
@@ -231,9 +21,9 @@ set_bool(const struct config_setting *setting, struct slice text,
 	struct config *config, struct str *why)
 {
 	if (slice_eq_text(text, "yes"))
-		store_number(setting, config, true);
+		config_store_number(setting, config, true);
 	else if (slice_eq_text(text, "no"))
-		store_number(setting, config, false);
+		config_store_number(setting, config, false);
 	else
 		return refuse(setting, text, why);
 	return true;
@@ -285,7 +75,7 @@ set_number(const struct config_setting *setting, struct slice text,
 	}
 	if (!ok || number < setting->min)
 		return refuse(setting, text, why);
-	store_number(setting, config, number);
+	config_store_number(setting, config, number);
 	return true;
 }
 
@@ -295,7 +85,8 @@ set_choice(const struct config_setting *setting, struct slice text,
 {
 	for (const struct config_choice *c = setting->choices; c->name; c++) {
 		if (slice_eq_text(text, c->name)) {
-			store_number(setting, config, (uint64_t)c->value);
+			config_store_number(setting, config,
+				(uint64_t)c->value);
 			return true;
 		}
 	}
@@ -323,7 +114,7 @@ set_text(const struct config_setting *setting, struct slice text,
 		ok = ok && !slice_has_byte(text, '\t');
 	if (!ok)
 		return refuse(setting, text, why);
-	store_text(setting, config, slice_strdup(text));
+	config_store_text(setting, config, slice_strdup(text));
 	return true;
 }
 
@@ -406,13 +197,13 @@ static void
 append_element(const struct config_setting *setting, struct config *config,
 	const void *element, size_t size)
 {
-	size_t n = load_count(setting, config);
-	char *items = load_text(setting, config);
+	size_t n = config_load_count(setting, config);
+	char *items = config_load_text(setting, config);
 
 	items = x_realloc_array(items, n + 1, size);
 	memcpy(items + n * size, element, size);
 	memcpy((char *)config + setting->offset, &items, sizeof(items));
-	store_count(setting, config, n + 1);
+	config_store_count(setting, config, n + 1);
 }
 
 bool
@@ -421,7 +212,7 @@ config_list_is_full(const struct config_setting *setting,
 {
 	/* A list of rules has room for each, and none is taken twice. */
 	return setting->type != CONFIG_RULES &&
-	       load_count(setting, config) >= setting->max;
+	       config_load_count(setting, config) >= setting->max;
 }
 
 static bool
@@ -490,7 +281,7 @@ clear_words(const struct config_setting *setting, struct config *config)
 	char **words;
 
 	memcpy(&words, (char *)config + setting->offset, sizeof(words));
-	for (size_t i = 0; i < load_count(setting, config); i++)
+	for (size_t i = 0; i < config_load_count(setting, config); i++)
 		x_free(words[i]);
 }
 
@@ -509,7 +300,7 @@ config_value_clear(const struct config_setting *setting, struct config *config)
 	case CONFIG_TEXT:
 	case CONFIG_WORD:
 	case CONFIG_PATH:
-		store_text(setting, config, NULL);
+		config_store_text(setting, config, NULL);
 		break;
 	case CONFIG_RULES:
 		config->n_rule_order = 0;
@@ -519,85 +310,8 @@ config_value_clear(const struct config_setting *setting, struct config *config)
 		/* fall through */
 	case CONFIG_ADDRESSES:
 	case CONFIG_NETWORKS:
-		store_text(setting, config, NULL);
-		store_count(setting, config, 0);
-		break;
-	}
-}
-
-static const char *
-choice_name(const struct config_setting *setting, uint64_t value)
-{
-	for (const struct config_choice *c = setting->choices; c->name; c++) {
-		if ((uint64_t)c->value == value)
-			return c->name;
-	}
-	assert(0);
-}
-
-static void
-print_item(const struct config_setting *setting, const struct config *config,
-	size_t i, struct str *out)
-{
-	const struct sock_address *addresses;
-	const struct network *networks;
-	char *const *words;
-	const char *field = (const char *)config + setting->offset;
-	char text[NETWORK_TEXT_MAX];
-
-	if (setting->type == CONFIG_RULES) {
-		str_append_text(out, rule_name(config->rule_order[i]));
-	} else if (setting->type == CONFIG_ADDRESSES) {
-		memcpy(&addresses, field, sizeof(addresses));
-		str_append_text(out, addresses[i].text);
-	} else if (setting->type == CONFIG_NETWORKS) {
-		memcpy(&networks, field, sizeof(networks));
-		str_append_text(out, network_format(&networks[i], text));
-	} else {
-		memcpy(&words, field, sizeof(words));
-		str_append_text(out, words[i]);
-	}
-}
-
-void
-config_value_print(const struct config_setting *setting,
-	const struct config *config, const char *separator, struct str *out)
-{
-	switch (setting->type) {
-	case CONFIG_BOOL:
-		str_append_text(out,
-			load_number(setting, config) ? "yes" : "no");
-		break;
-	case CONFIG_NUMBER:
-	case CONFIG_SIZE:
-	case CONFIG_DURATION:
-	case CONFIG_MODE:
-		append_number(setting, load_number(setting, config), out);
-		break;
-	case CONFIG_CHOICE:
-		str_append_text(out,
-			choice_name(setting, load_number(setting, config)));
-		break;
-	case CONFIG_TEXT:
-	case CONFIG_WORD:
-	case CONFIG_PATH:
-		str_append_text(out, load_text(setting, config));
-		break;
-	case CONFIG_ADDRESS:
-		str_append_text(out, ((const struct sock_address *)(const void
-						      *)((const char *)config +
-							 setting->offset))
-					     ->text);
-		break;
-	case CONFIG_ADDRESSES:
-	case CONFIG_NETWORKS:
-	case CONFIG_WORDS:
-	case CONFIG_RULES:
-		for (size_t i = 0; i < load_count(setting, config); i++) {
-			if (i > 0)
-				str_append_text(out, separator);
-			print_item(setting, config, i, out);
-		}
+		config_store_text(setting, config, NULL);
+		config_store_count(setting, config, 0);
 		break;
 	}
 }
