@@ -19,6 +19,11 @@ struct slice {
 };
 
 #define SLICE(literal) ((struct slice){ "" literal, sizeof(literal) - 1 })
+/* The same as an initializer, for static tables. */
+#define SLICE_INIT(literal)                     \
+	{                                       \
+		"" literal, sizeof(literal) - 1 \
+	}
 /* For printf("%.*s"). */
 #define SLICE_ARG(s) (int)(s).len, (s).ptr
 
