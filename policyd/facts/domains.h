@@ -11,7 +11,7 @@
 #include "policyd/facts/tables.h"
 
 struct domain_state {
-	bool is_local;	   /* active here, or an alias of one that is */
+	bool is_local; /* active here, or an alias of one that is */
 	bool is_backup_mx;
 	struct slice alias_target; /* lower case, or "" */
 };

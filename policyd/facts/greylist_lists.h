@@ -20,7 +20,7 @@ struct list_match {
 
 /* The row of iredapd.greylisting that decides. */
 struct greylist_setting {
-	bool is_found;	/* no row: greylisting is off */
+	bool is_found; /* no row: greylisting is off */
 	bool is_active;
 	struct slice account, sender; /* the row */
 };
@@ -32,7 +32,7 @@ bool fact_greylist_whitelist(struct facts *facts,
 bool fact_greylist_setting(struct facts *facts,
 	const struct greylist_setting **out);
 
-extern const struct table_kind table_greylisting,
-	table_greylist_whitelist, table_greylist_whitelist_spf;
+extern const struct table_kind table_greylisting, table_greylist_whitelist,
+	table_greylist_whitelist_spf;
 
 #endif

@@ -26,12 +26,11 @@ struct throttle_rule {
 /* The limits in force for one subject: NULL where no rule gives one. */
 struct limit_set {
 	enum throttle_kind kind;
-	struct slice subject;	  /* who or what is limited: a sender, a
-				     recipient, or the client's address */
-	unsigned n_messages;	  /* to add: recipients of the message that
-				     this subject accounts for */
-	const struct throttle_rule *msg_size, *max_msgs, *max_quota,
-		*max_rcpts;
+	struct slice subject; /* who or what is limited: a sender, a
+				 recipient, or the client's address */
+	unsigned n_messages;  /* to add: recipients of the message that
+				 this subject accounts for */
+	const struct throttle_rule *msg_size, *max_msgs, *max_quota, *max_rcpts;
 	/* The rows that count, "" where nothing is counted. */
 	struct slice msgs_account, quota_account;
 };

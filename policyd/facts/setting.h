@@ -30,7 +30,8 @@ struct setting {
 extern const struct fact_kind fact_kind_setting;
 bool fact_setting(struct facts *facts, const struct setting **out);
 
-/* What a throttle rule stored under account counts. */
+/* What a throttle rule stored under account counts: as for other settings,
+ * a row for @. says it for every domain. */
 enum throttle_count setting_throttle_count(const struct tables *tables,
 	struct slice account);
 
@@ -44,7 +45,9 @@ const char *setting_check(struct arena *arena, struct slice name,
 const char *setting_name(size_t i);
 /*
  * The value in force for an address or a bare account form and where it
- * comes from: the account of the row, or "policyd.conf". For "policy show".
+ * comes from: the account of the row, or "policyd.conf" ("default" for
+ * throttle.count, which that file does not know). For "policy show". False
+ * when there is no such name or the table was never read.
  */
 struct setting_view {
 	struct slice value, source;

@@ -25,25 +25,26 @@ struct sources;
 struct tables;
 
 enum table_id {
-	TABLE_DOMAIN,	    /* vmail.domain */
-	TABLE_ALIAS_DOMAIN, /* vmail.alias_domain */
-	TABLE_GREYLISTING,  /* iredapd.greylisting */
+	TABLE_DOMAIN,                 /* vmail.domain */
+	TABLE_ALIAS_DOMAIN,           /* vmail.alias_domain */
+	TABLE_GREYLISTING,            /* iredapd.greylisting */
 	TABLE_GREYLIST_WHITELIST,     /* iredapd.greylisting_whitelists */
 	TABLE_GREYLIST_WHITELIST_SPF, /* ..._whitelist_domain_spf */
-	TABLE_THROTTLE,	    /* iredapd.throttle */
-	TABLE_SETTING,	    /* policyd.setting */
+	TABLE_THROTTLE,               /* iredapd.throttle */
+	TABLE_SETTING,                /* policyd.setting */
 	TABLE_COUNT
 };
 
 struct table_kind {
 	enum table_id id;
-	const char *name;      /* "iredapd.throttle" */
+	const char *name; /* "iredapd.throttle" */
 	enum config_db_id db;
 	/* No parameters; two 'u' columns: count and checksum. */
 	const struct db_statement *fingerprint;
 	/*
-	 * The next TABLE_CHUNK rows in key order. One parameter: the key of
-	 * the last row of the chunk before; its column is key_column.
+	 * The next TABLE_CHUNK rows in key order, behind the key of the last
+	 * row of the chunk before. That is every parameter ('u': begins with
+	 * 0, 's': with ""), and its column is key_column.
 	 */
 	const struct db_statement *chunk;
 	size_t key_column;
@@ -54,8 +55,8 @@ struct table_kind {
 	 * text): the row is left out, logged once and listed by
 	 * "policyctl policy check".
 	 */
-	const char *(*add)(void *snapshot, const struct db_rows *rows,
-		size_t row);
+	const char *(
+		*add)(void *snapshot, const struct db_rows *rows, size_t row);
 	/* All rows were added. May be NULL. */
 	void (*finish)(void *snapshot);
 	void (*free)(void *snapshot);
@@ -63,23 +64,29 @@ struct table_kind {
 
 #define TABLE_CHUNK 1000
 
+/* Starts to read all tables from sources->db. */
 struct tables *tables_new(struct sources *sources);
+/* Statements may still be under way; their answers are dropped. */
 void tables_free(struct tables *tables);
 
 /* The snapshot in force, or NULL while it was never read. */
 const void *tables_get(const struct tables *tables, enum table_id id);
 /*
- * For loaders whose tables are not there yet: the fact is loaded again
- * (kind->load) once a table has arrived, or answered unavailable when the
- * database cannot be reached. tables_forget() takes it back.
+ * For loaders: whether all tables of the set are there. If not, the fact is
+ * loaded again (kind->load) once they have arrived, or is answered
+ * unavailable when they cannot be read: at once, if that is already known.
+ * The loader only returns then. tables_forget() takes the wait back; it
+ * accepts a fact that does not wait.
  */
-void tables_wait(struct tables *tables, struct fact *fact);
+#define TABLE_BIT(id) (1u << (id))
+bool tables_require(struct tables *tables, unsigned set, struct fact *fact);
 void tables_forget(struct tables *tables, struct fact *fact);
 
 /*
  * Reads the fingerprints now and what has changed; done (may be NULL) is
- * called when that is in force, with false if the database did not answer.
- * For changes made through policyctl.
+ * called when that is in force, with false if the database did not answer;
+ * never before this returns, and not any more after tables_free(). For
+ * changes made through policyctl.
  */
 void tables_refresh(struct tables *tables,
 	void (*done)(void *arg, bool is_fresh), void *arg);
@@ -88,7 +95,7 @@ void tables_refresh(struct tables *tables,
 struct table_problem {
 	TAILQ_ENTRY(table_problem) entry;
 	const char *table;
-	char *key;  /* of the row */
+	char *key; /* which row: what its columns say */
 	const char *text;
 };
 #define TABLE_PROBLEMS_MAX 1000 /* listed for each table */
