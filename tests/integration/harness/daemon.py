@@ -47,6 +47,7 @@ class Policyd:
         self.path = os.path.join(directory, "policyd.conf")
         self.log_path = os.path.join(directory, "log")
         self.process = None
+        self.notify_socket = None
         os.makedirs(directory, exist_ok=True)
         os.chmod(directory, 0o755)
 
@@ -79,6 +80,8 @@ class Policyd:
         environment = dict(os.environ)
         environment["POLICYD_SQL_DIR"] = os.path.join(SOURCE, "conf/sql")
         environment.pop("NOTIFY_SOCKET", None)
+        if self.notify_socket:
+            environment["NOTIFY_SOCKET"] = self.notify_socket
         if self.clock:
             environment["POLICYD_TEST_CLOCK"] = self.clock.path
         return environment
