@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <mysql.h>
+#include <openssl/err.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -426,6 +427,17 @@ struct db_conn {
 
 static void go_on(struct db_conn *conn, int wait, int result);
 
+/*
+ * OpenSSL keeps its errors in a queue of the thread, and what is in it from
+ * a connection that broke makes the next "would block" of another one look
+ * like an error. libmariadb does not empty it.
+ */
+static void
+forget_tls_errors(void)
+{
+	ERR_clear_error();
+}
+
 static void
 watch_ready(void *arg, unsigned events)
 {
@@ -446,6 +458,7 @@ watch_ready(void *arg, unsigned events)
 		ready |= MYSQL_WAIT_READ;
 	if ((events & LOOP_WRITE) != 0)
 		ready |= MYSQL_WAIT_WRITE;
+	forget_tls_errors();
 	wait = conn->resume(&result, conn->current->stmt, ready);
 	go_on(conn, wait, result);
 }
@@ -568,7 +581,7 @@ bool
 db_conn_is_server_error(unsigned number)
 {
 	return number != 0 &&
-		(number < CLIENT_ERROR_FIRST || number > CLIENT_ERROR_LAST);
+	       (number < CLIENT_ERROR_FIRST || number > CLIENT_ERROR_LAST);
 }
 
 /* --- a statement --------------------------------------------------------- */
@@ -934,6 +947,7 @@ db_conn_run(struct db_conn *conn, const struct db_statement *statement,
 	conn->arg = arg;
 	db_rows_begin(&conn->rows, statement->columns);
 	metric_add(METRIC_SQL_STATEMENTS, 1);
+	forget_tls_errors();
 	wait = conn->current->is_prepared ? start_execute(conn, &result)
 					  : start_prepare(conn, &result);
 	go_on(conn, wait, result);
