@@ -295,21 +295,26 @@ append_escape(struct str *line, char byte)
 	}
 }
 
-/* Escapes what is not printable and the bytes in special. */
+/*
+ * Escapes what is not printable; between quotes ('"', else 0) the quote and
+ * the backslash, too.
+ */
 static void
-append_escaped(struct str *line, struct slice text, struct slice special)
+append_escaped(struct str *line, struct slice text, char quote)
 {
 	size_t start = 0, at = 0, len;
 
 	while (at < text.len) {
-		len = slice_has_byte(special, text.ptr[at])
-			      ? 0
-			      : plain_len(text, at);
+		char c = text.ptr[at];
+
+		len = plain_len(text, at);
+		if (quote && (c == quote || c == '\\'))
+			len = 0;
 		at += len;
 		if (len > 0)
 			continue;
 		str_append(line, text.ptr + start, at - start);
-		append_escape(line, text.ptr[at]);
+		append_escape(line, c);
 		start = ++at;
 	}
 	if (at > start)
@@ -385,7 +390,7 @@ log_sentence(enum log_level level, const char *format, va_list args)
 	str_init(&line, LINE_BYTES_MAX);
 	append_head(&line, level);
 	if (state.config.format == LOG_FORMAT_TEXT) {
-		append_escaped(&line, slice_of(text), SLICE(""));
+		append_escaped(&line, slice_of(text), 0);
 	} else {
 		append_json_head(&line, level, "message");
 		str_append_json(&line, slice_of(text));
@@ -548,7 +553,7 @@ log_line_text(const char *key, struct slice value)
 		str_append_json(line, value);
 	} else if (needs_quotes(value)) {
 		str_append_char(line, '"');
-		append_escaped(line, value, SLICE("\"\\"));
+		append_escaped(line, value, '"');
 		str_append_char(line, '"');
 	} else {
 		str_append_slice(line, value);

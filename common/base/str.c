@@ -330,6 +330,8 @@ grow(struct str *str, size_t n)
 		size = str->limit + 1;
 	str->data = x_realloc_array(str->data, size, 1);
 	str->size = size;
+	/* Even if none of the n bytes fit. */
+	str->data[str->len] = '\0';
 	return n;
 }
 
@@ -366,7 +368,10 @@ str_append_text(struct str *str, const char *text)
 void
 str_append_char(struct str *str, char c)
 {
-	str_append(str, &c, 1);
+	if (make_room(str, 1) == 0)
+		return;
+	str->data[str->len++] = c;
+	str->data[str->len] = '\0';
 }
 
 void
