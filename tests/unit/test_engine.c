@@ -1,0 +1,299 @@
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/io/loop.h"
+#include "policyd/effect.h"
+#include "policyd/engine.h"
+#include "policyd/facts/greylist_lists.h"
+#include "policyd/facts/setting.h"
+#include "policyd/facts/spf.h"
+#include "policyd/facts/triplet.h"
+#include "policyd/instances.h"
+#include "policyd/journal.h"
+#include "policyd/sources.h"
+#include "tests/unit/fake_facts.h"
+
+#define RCPT                                                  \
+	"request=smtpd_access_policy\nprotocol_state=RCPT\n"  \
+	"client_address=192.0.2.7\nsender=a@remote.example\n" \
+	"recipient=u@example.com\n"
+
+static struct sources sources;
+static char answer[256];
+static unsigned n_answers, n_recorded, n_instances;
+static enum rule_outcome outcome;
+
+/* --- in place of the journal and the instances -------------------------- */
+
+void
+journal_code(struct journal *journal, struct decision *decision)
+{
+	(void)journal;
+	memcpy(decision->code, "K7Q2M9XD", DECISION_CODE_LEN + 1);
+}
+
+void
+journal_record(struct journal *journal, const struct decision *decision)
+{
+	(void)journal;
+	n_recorded++;
+	outcome = decision->trace[RULE_ID_greylisting].outcome;
+}
+
+void
+instances_add(struct instances *instances, const struct request *req)
+{
+	(void)instances;
+	(void)req;
+	n_instances++;
+}
+
+void
+instances_fill(struct instances *instances, struct request *req)
+{
+	(void)instances;
+	(void)req;
+}
+
+void
+instances_remove(struct instances *instances, const struct request *req)
+{
+	(void)instances;
+	(void)req;
+}
+
+/* ------------------------------------------------------------------------ */
+
+static void
+done(struct decision *decision, void *arg)
+{
+	(void)arg;
+	n_answers++;
+	memcpy(answer, decision->reply.ptr, decision->reply.len);
+	answer[decision->reply.len] = '\0';
+	decision_release(decision);
+}
+
+static struct setting setting;
+static const struct spf unchecked = { SPF_NOT_CHECKED };
+static const struct list_match no_white = { 0 };
+static const struct greylist_setting on = { .is_found = true,
+	.is_active = true };
+static const struct triplet early = { .is_known = true,
+	.blocked_until = INT64_MAX };
+
+static void
+begin(const char *text)
+{
+	struct config_errors errors = { NULL, 0 };
+
+	fake_reset();
+	n_answers = n_recorded = n_instances = 0;
+	answer[0] = '\0';
+	sources.loop = loop_new();
+	sources.config = config_parse(slice_of(text), "test", &errors);
+	ck_assert(sources.config != NULL);
+	sources.journal = (struct journal *)&sources;
+	sources.instances = (struct instances *)&sources;
+	sources.engine = engine_new(&sources);
+	memcpy(setting.rule, sources.config->rule, sizeof(setting.rule));
+	fake_setting(&setting);
+}
+
+static void
+end(void)
+{
+	engine_free(sources.engine);
+	config_unref(sources.config);
+	loop_free(sources.loop);
+}
+
+static struct decision *
+judge(const char *text)
+{
+	const char *err;
+
+	return engine_judge(sources.engine, slice_of(text), done, NULL, &err);
+}
+
+static void
+turn(void)
+{
+	loop_run_for(sources.loop, 1);
+}
+
+static void
+arrive(const void *value)
+{
+	fact_known(fake_pending(), value);
+	turn();
+}
+
+START_TEST(answers_at_once)
+{
+	begin("[greylisting]\nmode = off\n");
+	setting.rule[RULE_ID_greylisting].mode = RULE_MODE_OFF;
+	ck_assert(judge(RCPT) != NULL);
+	ck_assert_uint_eq(n_answers, 1);
+	ck_assert_str_eq(answer, "DUNNO");
+	ck_assert_int_eq(outcome, OUTCOME_OFF);
+	ck_assert_uint_eq(n_instances, 1);
+	end();
+}
+END_TEST
+
+START_TEST(waits_for_facts)
+{
+	begin("");
+	ck_assert(judge(RCPT) != NULL);
+	ck_assert_uint_eq(n_answers, 0);
+	ck_assert_uint_eq(engine_n_waiting(sources.engine), 1);
+	arrive(&no_white);
+	arrive(&on);
+	ck_assert_uint_eq(n_answers, 0);
+	arrive(&early);
+	ck_assert_uint_eq(n_answers, 0);
+	arrive(&unchecked);
+	ck_assert_uint_eq(n_answers, 1);
+	ck_assert_str_eq(answer,
+		"451 4.7.1 Intentional policy rejection, please try again "
+		"later");
+	ck_assert_str_eq(fake_effects(), "blocked");
+	ck_assert_uint_eq(n_instances, 0);
+	ck_assert_uint_eq(n_recorded, 1);
+	ck_assert_uint_eq(engine_n_waiting(sources.engine), 0);
+	end();
+}
+END_TEST
+
+START_TEST(observes)
+{
+	begin("");
+	setting.rule[RULE_ID_greylisting].mode = RULE_MODE_OBSERVE;
+	judge(RCPT);
+	arrive(&no_white);
+	arrive(&on);
+	arrive(&early);
+	arrive(&unchecked);
+	ck_assert_str_eq(answer, "DUNNO");
+	ck_assert_int_eq(outcome, OUTCOME_WOULD_REFUSE);
+	ck_assert_str_eq(fake_effects(), "blocked");
+	ck_assert_uint_eq(n_instances, 1);
+	end();
+}
+END_TEST
+
+START_TEST(gives_the_code)
+{
+	begin("[policyd]\nreply_code = yes\n");
+	judge(RCPT);
+	arrive(&no_white);
+	arrive(&on);
+	arrive(&early);
+	arrive(&unchecked);
+	ck_assert_str_eq(answer,
+		"451 4.7.1 Intentional policy rejection, please try again "
+		"later [K7Q2M9XD]");
+	end();
+}
+END_TEST
+
+START_TEST(accepts_on_error)
+{
+	begin("");
+	judge(RCPT);
+	fact_unavailable(fake_pending(), "the database is away");
+	turn();
+	ck_assert_str_eq(answer, "DUNNO");
+	ck_assert_int_eq(outcome, OUTCOME_ERROR_ACCEPTED);
+	ck_assert_str_eq(fake_effects(), "");
+	end();
+}
+END_TEST
+
+START_TEST(defers_on_error)
+{
+	begin("");
+	setting.rule[RULE_ID_greylisting].on_error = RULE_ON_ERROR_DEFER;
+	judge(RCPT);
+	fact_unavailable(fake_pending(), "the database is away");
+	turn();
+	ck_assert_str_eq(answer,
+		"451 4.3.0 Service temporarily unavailable, please try again "
+		"later");
+	ck_assert_int_eq(outcome, OUTCOME_ERROR_DEFERRED);
+	end();
+}
+END_TEST
+
+START_TEST(keeps_the_deadline)
+{
+	begin("[policyd]\ndecision_deadline = 10ms\n");
+	judge(RCPT);
+	while (n_answers == 0)
+		loop_run_for(sources.loop, 1);
+	ck_assert_str_eq(answer, "DUNNO");
+	ck_assert_int_eq(outcome, OUTCOME_ERROR_ACCEPTED);
+	ck_assert_uint_eq(fake_n_cancelled(), 1);
+	end();
+}
+END_TEST
+
+START_TEST(lets_go)
+{
+	struct decision *decision;
+
+	begin("");
+	decision = judge(RCPT);
+	decision_abandon(decision);
+	ck_assert_uint_eq(fake_n_cancelled(), 1);
+	ck_assert_uint_eq(n_answers, 0);
+	ck_assert_uint_eq(n_recorded, 0);
+	ck_assert_uint_eq(engine_n_waiting(sources.engine), 0);
+	end();
+}
+END_TEST
+
+START_TEST(refuses_what_is_no_request)
+{
+	static const char *const texts[] = {
+		"protocol_state=RCPT\n",
+		"request=smtpd_access_policy\n",
+		"request=other\nprotocol_state=RCPT\n",
+		"request=smtpd_access_policy\nprotocol_state=RCPT\nnonsense\n",
+	};
+
+	begin("");
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		ck_assert_msg(judge(texts[i]) == NULL, "%s", texts[i]);
+	ck_assert_uint_eq(n_answers, 0);
+	end();
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("engine");
+	TCase *tcase = tcase_create("engine");
+	SRunner *runner;
+	int n_failed;
+
+	tcase_add_test(tcase, answers_at_once);
+	tcase_add_test(tcase, waits_for_facts);
+	tcase_add_test(tcase, observes);
+	tcase_add_test(tcase, gives_the_code);
+	tcase_add_test(tcase, accepts_on_error);
+	tcase_add_test(tcase, defers_on_error);
+	tcase_add_test(tcase, keeps_the_deadline);
+	tcase_add_test(tcase, lets_go);
+	tcase_add_test(tcase, refuses_what_is_no_request);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
