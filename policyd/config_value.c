@@ -306,10 +306,10 @@ config_value_clear(const struct config_setting *setting, struct config *config)
 		config->n_rule_order = 0;
 		break;
 	case CONFIG_WORDS:
-		clear_words(setting, config);
-		/* fall through */
 	case CONFIG_ADDRESSES:
 	case CONFIG_NETWORKS:
+		if (setting->type == CONFIG_WORDS)
+			clear_words(setting, config);
 		config_store_text(setting, config, NULL);
 		config_store_count(setting, config, 0);
 		break;
