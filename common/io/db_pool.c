@@ -340,15 +340,17 @@ static void
 lose(struct slot *slot, unsigned number, const char *text)
 {
 	struct db *db = slot->db;
+	struct db_conn *conn = slot->conn;
 
 	assert(slot->running == NULL);
-	db_conn_free(slot->conn);
 	slot->conn = NULL;
 	if (!slot->has_answered)
 		back_off(db);
 	if (n_connections(db) == 0)
 		doubt(db, number, text);
 	loop_turn_ask(db->turn);
+	/* Last, because text may be its own. */
+	db_conn_free(conn);
 }
 
 static void
