@@ -39,12 +39,13 @@ static void *
 checked(void *ptr)
 {
 	static const char message[] = "out of memory\n";
+	ssize_t ignored;
 
 	if (ptr)
 		return ptr;
 	/* Nothing that allocates may be called here. */
-	if (write(STDERR_FILENO, message, sizeof(message) - 1) < 0)
-		_exit(EXIT_NO_MEMORY);
+	ignored = write(STDERR_FILENO, message, sizeof(message) - 1);
+	(void)ignored;
 	_exit(EXIT_NO_MEMORY);
 }
 

@@ -71,8 +71,8 @@ metric_forget_gauges(unsigned process)
 {
 	for (size_t i = 0; i < METRIC_COUNT; i++)
 		if (texts[i].is_gauge)
-			atomic_store_explicit(&metrics->counters[process][i],
-				0, memory_order_relaxed);
+			atomic_store_explicit(&metrics->counters[process][i], 0,
+				memory_order_relaxed);
 }
 
 void

@@ -337,6 +337,34 @@ START_TEST(flushes_a_full_buffer_by_itself)
 }
 END_TEST
 
+static void
+count_wake(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+START_TEST(tells_when_lines_wait)
+{
+	unsigned n_wakes = 0;
+
+	open_log(LOG_TARGET_STDERR, LOG_FORMAT_TEXT);
+	log_on_pending(count_wake, &n_wakes);
+	log_debug("not wanted");
+	ck_assert_uint_eq(n_wakes, 0);
+	log_info("first");
+	log_info("second");
+	ck_assert_uint_eq(n_wakes, 1);
+	log_flush();
+	log_flush();
+	ck_assert_uint_eq(n_wakes, 1);
+	log_error("at once");
+	ck_assert_uint_eq(n_wakes, 1);
+	log_info("third");
+	ck_assert_uint_eq(n_wakes, 2);
+	log_on_pending(NULL, NULL);
+}
+END_TEST
+
 START_TEST(leaves_collected_lines_to_the_parent)
 {
 	char expected[80];
@@ -492,6 +520,7 @@ add_tests(TCase *tcase)
 	tcase_add_test(tcase, lets_a_warning_come_amid_a_line);
 	tcase_add_test(tcase, bounds_a_line);
 	tcase_add_test(tcase, flushes_a_full_buffer_by_itself);
+	tcase_add_test(tcase, tells_when_lines_wait);
 	tcase_add_test(tcase, leaves_collected_lines_to_the_parent);
 	tcase_add_test(tcase, sends_to_syslog);
 	tcase_add_test(tcase, counts_lines_that_a_full_socket_refuses);

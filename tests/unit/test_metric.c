@@ -153,6 +153,31 @@ START_TEST(survives_a_child)
 }
 END_TEST
 
+/* A dead process leaves its counts, but holds nothing open. */
+static bool
+are_gauges_forgotten(int unused)
+{
+	(void)unused;
+	metric_init();
+	metric_process(1);
+	metric_add(METRIC_CONNECTIONS, 5);
+	metric_add(METRIC_REQUESTS, 10);
+	metric_process(METRIC_PROCESSES_MAX - 1);
+	metric_add(METRIC_CONNECTIONS, 2);
+	metric_add(METRIC_REQUESTS, 20);
+	if (metric_get(METRIC_CONNECTIONS) != 7)
+		return false;
+	metric_forget_gauges(1);
+	return metric_get(METRIC_CONNECTIONS) == 2 &&
+	       metric_get(METRIC_REQUESTS) == 30;
+}
+
+START_TEST(forgets_the_gauges_of_a_process)
+{
+	assert_in_child(are_gauges_forgotten, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -169,6 +194,7 @@ main(void)
 		sizeof(times) / sizeof(times[0]));
 	tcase_add_test(tcase, tells_quantiles);
 	tcase_add_test(tcase, survives_a_child);
+	tcase_add_test(tcase, forgets_the_gauges_of_a_process);
 	srunner_run_all(runner, CK_ENV);
 	n_failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
