@@ -126,7 +126,8 @@ config_type_print(const struct config_setting *setting, struct str *out)
 		str_append_text(out, "unix:PATH");
 		break;
 	case CONFIG_ADDRESSES:
-		str_append_text(out, "a list of inet:ADDRESS:PORT or unix:PATH");
+		str_append_text(out,
+			"a list of inet:ADDRESS:PORT or unix:PATH");
 		break;
 	case CONFIG_NETWORKS:
 		str_append_text(out, "a list of IP addresses and networks");
