@@ -66,7 +66,7 @@ def shared_mariadb(directory, ports):
 @pytest.fixture
 def mariadb(shared_mariadb):
     """Up, thawed and known to be so, whatever the test before did."""
-    if shared_mariadb.process is None:
+    if not shared_mariadb.is_running:
         shared_mariadb.start()
     return shared_mariadb
 

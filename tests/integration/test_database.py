@@ -13,7 +13,7 @@ LATER = "451 4.7.1 Intentional policy rejection, please try again later"
 @pytest.fixture(autouse=True)
 def thawed(mariadb):
     yield
-    if mariadb.process is not None:
+    if mariadb.is_running:
         mariadb.thaw()
 
 

@@ -1,12 +1,11 @@
 """A private MariaDB: own data directory, unix socket, optionally a port."""
 
 import os
-import signal
 import subprocess
 
 import pymysql
 
-from . import SOURCE, wait_for
+from . import SOURCE
 
 # What iRedMail makes, and the accounts with the rights they have there.
 SETUP = """
@@ -34,24 +33,23 @@ class MariaDB:
         """port 0: only the unix socket. is_durable: each commit reaches the
         disk, as on a real server, and not only the system."""
         self.directory = directory
-        self.data = os.path.join(directory, "data")
-        self.socket = os.path.join(directory, "socket")
+        self.socket = os.path.join(directory, "mariadb.sock")
         self.port = port
         self.is_durable = is_durable
-        self.process = None
+        self.is_running = False
         self._connection = None
-        os.makedirs(directory, exist_ok=True)
+
+    def _run(self, command):
+        environment = dict(os.environ)
+        environment["MARIADB_FLUSH"] = "1" if self.is_durable else "2"
+        if self.port:
+            environment["MARIADB_PORT"] = str(self.port)
+        subprocess.run(
+            [os.path.join(SOURCE, "tests/private_mariadb.sh"), command,
+             self.directory], env=environment, check=True)
 
     def install(self):
         """Makes the data directory, databases and accounts; again is fine."""
-        if not os.path.exists(os.path.join(self.data, "ibdata1")):
-            with open(os.path.join(self.directory, "install.log"), "w") as log:
-                subprocess.run(
-                    ["mariadb-install-db", "--no-defaults", "--user=root",
-                     "--datadir=" + self.data, "--skip-test-db",
-                     "--skip-name-resolve",
-                     "--auth-root-authentication-method=normal"],
-                    stdout=log, stderr=log, check=True)
         self.start()
         self.run_script(SETUP.format(
             password=self.PASSWORD.replace("'", "''")))
@@ -62,30 +60,9 @@ class MariaDB:
         return self
 
     def start(self):
-        network = ["--skip-networking"] if not self.port else [
-            "--bind-address=127.0.0.1", "--port=%d" % self.port]
-        with open(os.path.join(self.directory, "log"), "a") as log:
-            self.process = subprocess.Popen(
-                ["mariadbd", "--no-defaults", "--user=root",
-                 "--datadir=" + self.data, "--socket=" + self.socket,
-                 "--pid-file=" + os.path.join(self.directory, "pid"),
-                 "--skip-name-resolve", "--character-set-server=utf8mb4",
-                 "--innodb-buffer-pool-size=64M",
-                 "--innodb-log-file-size=32M", "--max-connections=100",
-                 "--innodb-flush-log-at-trx-commit=%d"
-                 % (1 if self.is_durable else 2)] + network,
-                stdout=log, stderr=log, start_new_session=True)
-        wait_for(self._answers, "MariaDB in " + self.directory, 60)
+        self._run("start")
+        self.is_running = True
         return self
-
-    def _answers(self):
-        assert self.process.poll() is None, \
-            "MariaDB ended: see %s/log" % self.directory
-        try:
-            self.connect().close()
-        except pymysql.Error:
-            return False
-        return True
 
     def connect(self, database=None):
         return pymysql.connect(
@@ -129,20 +106,19 @@ class MariaDB:
             self._connection.close()
             self._connection = None
 
-    def stop(self, number=signal.SIGTERM):
-        if self.process is None:
-            return
+    def _end(self, command):
         self._forget_connection()
-        self.process.send_signal(signal.SIGCONT)
-        self.process.send_signal(number)
-        self.process.wait(60)
-        self.process = None
+        self._run(command)
+        self.is_running = False
+
+    def stop(self):
+        self._end("stop")
 
     def kill(self):
-        self.stop(signal.SIGKILL)
+        self._end("kill")
 
     def freeze(self):
-        self.process.send_signal(signal.SIGSTOP)
+        self._run("freeze")
 
     def thaw(self):
-        self.process.send_signal(signal.SIGCONT)
+        self._run("thaw")
