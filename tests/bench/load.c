@@ -138,9 +138,8 @@ make_template(struct template *out)
 	str_printf(text,
 		"0000000000000000@load.example\nrecipient=%s%s\n"
 		"recipient_count=%d\nqueue_id=%s\ninstance=",
-		is_hot ? options.user : "postmaster@",
-		is_hot ? "" : options.domain, is_hot,
-		is_hot ? "4XyZ0123456789" : "");
+		"postmaster@", is_hot ? "remote.example" : options.domain,
+		is_hot, is_hot ? "4XyZ0123456789" : "");
 	out->instance = text->len;
 	str_printf(text,
 		"0000000000000000.67890abc.0\nsize=1000\netrn_domain=\n"
