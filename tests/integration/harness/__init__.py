@@ -9,6 +9,9 @@ SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__)))))
 BUILD = os.path.abspath(os.environ.get(
     "POLICYD_BUILD", os.path.join(SOURCE, "build")))
+# Where the programs are: in a build directory, or installed.
+BIN = os.environ.get("POLICYD_BIN", os.path.join(BUILD, "policyd"))
+SBIN = os.environ.get("POLICYD_SBIN", os.path.join(BUILD, "policyd"))
 
 
 def wait_for(condition, what, seconds=30, every=0.02):

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 
-from . import BUILD, SOURCE, wait_for
+from . import BIN, SBIN, SOURCE, wait_for
 from .policy import Client
 
 SANITIZER = re.compile(
@@ -46,6 +46,7 @@ class Policyd:
         self.clock = clock
         self.path = os.path.join(directory, "policyd.conf")
         self.log_path = os.path.join(directory, "log")
+        self.ctl_path = os.path.join(BIN, "policyctl")
         self.process = None
         self.notify_socket = None
         os.makedirs(directory, exist_ok=True)
@@ -96,8 +97,8 @@ class Policyd:
 
     def ctl_run(self, *words):
         return subprocess.run(
-            [os.path.join(BUILD, "policyd/policyctl"),
-             "--config", self.path] + list(words),
+            [self.ctl_path, "--config", self.path]
+            + list(words),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, env=self._environment(),
             timeout=120)
@@ -114,7 +115,7 @@ class Policyd:
         name = "policyd-testclock" if self.clock else "policyd"
         with open(self.log_path, "a") as log:
             self.process = subprocess.Popen(
-                [os.path.join(BUILD, "policyd", name),
+                [os.path.join(SBIN, name),
                  "--config", self.path, "--foreground"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=self._environment(), start_new_session=True)
