@@ -1,0 +1,317 @@
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "policyd/facts/setting.h"
+#include "tests/unit/fake_tables.h"
+
+static struct fake_world world;
+
+static const struct {
+	const char *name, *rows, *attributes;
+	enum rule_mode greylisting, throttle;
+} modes[] = {
+	{ "no rows: policyd.conf", "", "recipient=u@example.com\n",
+		RULE_MODE_OBSERVE, RULE_MODE_ENFORCE },
+	{ "everyone", "@.|greylisting.mode|off\n", "recipient=u@example.com\n",
+		RULE_MODE_OFF, RULE_MODE_ENFORCE },
+	{ "no recipient is only everyone",
+		"@.|greylisting.mode|off\n"
+		"@example.com|throttle.mode|off\n",
+		"", RULE_MODE_OFF, RULE_MODE_ENFORCE },
+	{ "so is what is no address", "@.|greylisting.mode|off\n",
+		"recipient=root\n", RULE_MODE_OFF, RULE_MODE_ENFORCE },
+	{ "the domain before everyone",
+		"@.|greylisting.mode|off\n"
+		"@example.com|greylisting.mode|enforce\n",
+		"recipient=u@example.com\n", RULE_MODE_ENFORCE,
+		RULE_MODE_ENFORCE },
+	{ "the address before the domain",
+		"u@example.com|greylisting.mode|off\n"
+		"@example.com|greylisting.mode|enforce\n",
+		"recipient=u+ext@example.com\n", RULE_MODE_OFF,
+		RULE_MODE_ENFORCE },
+	{ "each name by itself",
+		"@example.com|greylisting.mode|off\n"
+		"@.example.com|throttle.mode|observe\n"
+		"@.com|greylisting.mode|enforce\n",
+		"recipient=u@example.com\n", RULE_MODE_OFF, RULE_MODE_OBSERVE },
+	{ "subdomains", "@.example.com|greylisting.mode|off\n",
+		"recipient=u@a.b.example.com\n", RULE_MODE_OFF,
+		RULE_MODE_ENFORCE },
+	{ "a domain is not its subdomains",
+		"@example.com|greylisting.mode|off\n",
+		"recipient=u@a.example.com\n", RULE_MODE_OBSERVE,
+		RULE_MODE_ENFORCE },
+	{ "stored in upper case", "@Example.COM|greylisting.mode|OFF\n",
+		"recipient=U@EXAMPLE.com\n", RULE_MODE_OFF, RULE_MODE_ENFORCE },
+	{ "the login, not the recipient",
+		"@example.com|greylisting.mode|off\n"
+		"@login.example|throttle.mode|off\n",
+		"recipient=u@example.com\nsasl_username=a@login.example\n",
+		RULE_MODE_OBSERVE, RULE_MODE_OFF },
+};
+
+START_TEST(the_most_specific_account_has_its_way)
+{
+	const struct setting *setting;
+
+	fake_world_begin(&world, "[greylisting]\nmode = observe\n");
+	fake_world_put(&world, &table_setting, modes[_i].rows);
+	struct str attributes;
+	str_init(&attributes, 1000);
+	str_printf(&attributes, "protocol_state=RCPT\n%s",
+		modes[_i].attributes);
+	fake_world_ask(&world, str_text(&attributes));
+	str_free(&attributes);
+	ck_assert(fact_setting(&world.facts, &setting));
+	ck_assert_str_eq(fake_problems(), "");
+	ck_assert_msg(setting->rule[RULE_ID_greylisting].mode ==
+			      modes[_i].greylisting,
+		"%s", modes[_i].name);
+	ck_assert_msg(setting->rule[RULE_ID_throttle].mode ==
+			      modes[_i].throttle,
+		"%s", modes[_i].name);
+	fake_world_end(&world);
+}
+END_TEST
+
+START_TEST(everything_that_may_be_set_is_set)
+{
+	const struct setting *setting;
+	struct str json;
+
+	fake_world_begin(&world, "");
+	fake_world_put(&world, &table_setting,
+		"@.|reject_null_sender.mode|observe\n"
+		"@.|greylisting.on_error|defer\n"
+		"@.|throttle.over_limit|defer\n"
+		"@.|greylisting.tell_delay|yes\n");
+	fake_world_ask(&world, "protocol_state=RCPT\n");
+	ck_assert(fact_setting(&world.facts, &setting));
+	ck_assert(setting->throttle_defer);
+	ck_assert(setting->greylisting_tell_delay);
+	str_init(&json, 1000);
+	fact_kind_setting.describe(setting, &json);
+	ck_assert_str_eq(str_text(&json),
+		"{\"reject_null_sender.mode\":\"observe\","
+		"\"reject_null_sender.on_error\":\"accept\","
+		"\"greylisting.mode\":\"enforce\","
+		"\"greylisting.on_error\":\"defer\","
+		"\"throttle.mode\":\"enforce\","
+		"\"throttle.on_error\":\"accept\","
+		"\"throttle.over_limit\":\"defer\","
+		"\"greylisting.tell_delay\":\"yes\"}");
+	str_free(&json);
+	fake_world_end(&world);
+}
+END_TEST
+
+START_TEST(the_file_is_in_force_without_rows)
+{
+	const struct setting *setting;
+
+	fake_world_begin(&world,
+		"[throttle]\nover_limit = defer\non_error = defer\n"
+		"[greylisting]\ntell_delay = yes\n");
+	fake_world_put(&world, &table_setting,
+		"@example.com|throttle.over_limit|reject\n"
+		"@example.com|greylisting.tell_delay|no\n");
+	fake_world_ask(&world, "protocol_state=RCPT\nrecipient=a@b.example\n");
+	ck_assert(fact_setting(&world.facts, &setting));
+	ck_assert(setting->throttle_defer);
+	ck_assert(setting->greylisting_tell_delay);
+	ck_assert_int_eq(setting->rule[RULE_ID_throttle].on_error,
+		RULE_ON_ERROR_DEFER);
+	fake_world_ask(&world,
+		"protocol_state=RCPT\nrecipient=a@example.com\n");
+	ck_assert(fact_setting(&world.facts, &setting));
+	ck_assert(!setting->throttle_defer);
+	ck_assert(!setting->greylisting_tell_delay);
+	fake_world_end(&world);
+}
+END_TEST
+
+START_TEST(rows_that_make_no_sense_are_left_out)
+{
+	fake_world_begin(&world, "");
+	fake_world_put(&world, &table_setting,
+		"192.0.2.1|throttle.mode|off\n"
+		"example|throttle.mode|off\n"
+		"@.|throttle.mood|off\n"
+		"@.|throttle.mode|maybe\n"
+		"@.|throttle.mode|\n");
+	ck_assert_str_eq(fake_problems(),
+		"settings are for an address, a domain or everyone\n"
+		"settings are for an address, a domain or everyone\n"
+		"there is no setting of this name\n"
+		"the setting cannot have this value\n"
+		"the setting cannot have this value\n");
+	fake_world_end(&world);
+}
+END_TEST
+
+static const struct {
+	const char *rows, *account;
+	enum throttle_count count;
+} counts[] = {
+	{ "", "@example.com", THROTTLE_COUNT_USER },
+	{ "@example.com|throttle.count|domain\n", "@example.com",
+		THROTTLE_COUNT_DOMAIN },
+	{ "@example.com|throttle.count|domain\n", "@.example.com",
+		THROTTLE_COUNT_USER },
+	{ "@.example.com|throttle.count|domain\n", "@example.com",
+		THROTTLE_COUNT_DOMAIN },
+	{ "@.example.com|throttle.count|domain\n", "@.a.example.com",
+		THROTTLE_COUNT_DOMAIN },
+	{ "@.|throttle.count|domain\n", "@example.com", THROTTLE_COUNT_DOMAIN },
+	{ "@.|throttle.count|domain\n", "@.", THROTTLE_COUNT_DOMAIN },
+	{ "@.com|throttle.count|domain\n", "@.com", THROTTLE_COUNT_DOMAIN },
+	{ "@.com|throttle.count|domain\n", "@.", THROTTLE_COUNT_USER },
+	{ "@.|throttle.count|domain\n"
+	  "@example.com|throttle.count|user\n",
+		"@example.com", THROTTLE_COUNT_USER },
+};
+
+START_TEST(a_throttle_rule_counts_users_or_the_domain)
+{
+	fake_world_begin(&world, "");
+	ck_assert_int_eq(
+		setting_throttle_count(fake_tables(), SLICE("@example.com")),
+		THROTTLE_COUNT_USER);
+	fake_world_put(&world, &table_setting, counts[_i].rows);
+	ck_assert_int_eq(setting_throttle_count(fake_tables(),
+				 slice_of(counts[_i].account)),
+		counts[_i].count);
+	fake_world_end(&world);
+}
+END_TEST
+
+static const struct {
+	const char *name, *value, *wrong; /* "": nothing is */
+} checks[] = {
+	{ "greylisting.mode", "off", "" },
+	{ "throttle.on_error", "defer", "" },
+	{ "throttle.count", "domain", "" },
+	{ "greylisting.mood", "off",
+		"\"greylisting.mood\" is not a setting; did you mean "
+		"\"greylisting.mode\"?" },
+	{ "colour", "blue",
+		"\"colour\" is not a setting; there are RULE.mode, "
+		"RULE.on_error, throttle.count, throttle.over_limit and "
+		"greylisting.tell_delay" },
+	{ "greylisting.mode", "on",
+		"greylisting.mode is off, observe or enforce, not \"on\"" },
+	{ "throttle.count", "", "throttle.count is user or domain, not \"\"" },
+};
+
+START_TEST(names_and_values_are_checked)
+{
+	struct arena *arena = arena_new(10000);
+	const char *wrong = setting_check(arena, slice_of(checks[_i].name),
+		slice_of(checks[_i].value));
+
+	ck_assert_str_eq(wrong == NULL ? "" : wrong, checks[_i].wrong);
+	arena_free(arena);
+}
+END_TEST
+
+static const struct {
+	const char *account, *name, *value, *source;
+} views[] = {
+	{ "u@example.com", "greylisting.mode", "off", "u@example.com" },
+	{ "v@example.com", "greylisting.mode", "observe", "@example.com" },
+	{ "@example.com", "greylisting.mode", "observe", "@example.com" },
+	{ "@.example.com", "greylisting.mode", "enforce", "policyd.conf" },
+	{ "@.sub.test", "throttle.over_limit", "defer", "@.test" },
+	{ "@.", "throttle.over_limit", "reject", "policyd.conf" },
+	{ "192.0.2.1", "throttle.over_limit", "reject", "policyd.conf" },
+	{ "@example.com", "throttle.count", "user", "default" },
+	{ "@.test", "throttle.count", "domain", "@.test" },
+	{ "@.", "throttle.on_error", "accept", "policyd.conf" },
+	{ "@.", "greylisting.tell_delay", "no", "policyd.conf" },
+};
+
+START_TEST(a_view_tells_where_a_value_is_from)
+{
+	struct arena *arena = arena_new(100000);
+	struct setting_view view;
+
+	fake_world_begin(&world, "");
+	ck_assert(!setting_view(fake_tables(), world.config, arena, SLICE("@."),
+		"greylisting.mode", &view));
+	fake_world_put(&world, &table_setting,
+		"u@example.com|greylisting.mode|off\n"
+		"@example.com|greylisting.mode|observe\n"
+		"@.test|throttle.over_limit|defer\n"
+		"@.test|throttle.count|domain\n");
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
+		ck_assert(setting_view(fake_tables(), world.config, arena,
+			slice_of(views[i].account), views[i].name, &view));
+		ck_assert_msg(
+			slice_eq_text(view.value, views[i].value) &&
+				slice_eq_text(view.source, views[i].source),
+			"%s %s: %.*s of %.*s", views[i].account, views[i].name,
+			SLICE_ARG(view.value), SLICE_ARG(view.source));
+	}
+	ck_assert(!setting_view(fake_tables(), world.config, arena, SLICE("@."),
+		"no.such", &view));
+	arena_free(arena);
+	fake_world_end(&world);
+}
+END_TEST
+
+START_TEST(every_name_is_told)
+{
+	size_t n = 0;
+
+	while (setting_name(n) != NULL)
+		n++;
+	ck_assert_uint_eq(n, 2 * RULE_ID_COUNT + 3);
+}
+END_TEST
+
+START_TEST(the_fact_waits_for_its_table)
+{
+	const struct setting *setting;
+
+	fake_world_begin(&world, "");
+	fake_world_ask(&world, "protocol_state=RCPT\n");
+	ck_assert(!fact_setting(&world.facts, &setting));
+	ck_assert(!world.facts.is_wanting);
+	facts_give_up(&world.facts, "too late");
+	ck_assert_ptr_null(fake_waiting());
+	ck_assert(!fact_setting(&world.facts, &setting));
+	ck_assert(world.facts.is_wanting);
+	fake_world_end(&world);
+}
+END_TEST
+
+#define N(table) (sizeof(table) / sizeof((table)[0]))
+
+int
+main(void)
+{
+	Suite *suite = suite_create("setting");
+	TCase *tc = tcase_create("setting");
+
+	tcase_add_loop_test(tc, the_most_specific_account_has_its_way, 0,
+		N(modes));
+	tcase_add_test(tc, everything_that_may_be_set_is_set);
+	tcase_add_test(tc, the_file_is_in_force_without_rows);
+	tcase_add_test(tc, rows_that_make_no_sense_are_left_out);
+	tcase_add_loop_test(tc, a_throttle_rule_counts_users_or_the_domain, 0,
+		N(counts));
+	tcase_add_loop_test(tc, names_and_values_are_checked, 0, N(checks));
+	tcase_add_test(tc, a_view_tells_where_a_value_is_from);
+	tcase_add_test(tc, every_name_is_told);
+	tcase_add_test(tc, the_fact_waits_for_its_table);
+	suite_add_tcase(suite, tc);
+
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
