@@ -5,13 +5,9 @@
 #include <fcntl.h>
 #include <mysql.h>
 #include <openssl/err.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/base/metric.h"
@@ -19,7 +15,7 @@
 #include "common/io/db_rows.h"
 #include "common/io/loop.h"
 
-#define ERROR_TEXT_MAX        512
+#define CELL_BYTES_MAX        256
 #define OLDEST_SERVER_VERSION 100600 /* the first with JSON_TABLE */
 /* Texts up to this long are copied with their row, longer ones one by one. */
 #define SHORT_TEXT_BYTES 256
@@ -29,51 +25,58 @@
 #define UNKNOWN_VARIABLE   1193
 #define PACKET_BYTES_MAX   ((unsigned long)DB_ROWS_BYTES_MAX)
 
-/* --- connecting, on a thread of its own ---------------------------------- */
-
-/*
- * Shared by the loop and the thread, each holding one reference; the last
- * one to let go frees it. So neither waits for the other, and the loop may
- * be gone when the thread ends.
- */
-struct db_connect {
-	pthread_mutex_t lock; /* over these two */
-	unsigned n_holders;
-	bool is_ended;
-
-	/* The thread's until is_ended. */
-	struct db_config *config;
-	MYSQL *mysql; /* NULL when it failed */
-	unsigned error_number;
-	char error[ERROR_TEXT_MAX];
-
-	/* The loop's. */
-	int wake_fd;
-	struct loop *loop;
-	struct loop_watch *watch;
-	db_connect_fn *fn;
-	void *arg;
+enum stage {
+	STAGE_IDLE,      /* awaits a statement, or the other end's closing */
+	STAGE_PREPARING, /* awaits the answer to COM_STMT_PREPARE */
+	STAGE_EXECUTING, /* awaits the answer to COM_STMT_EXECUTE */
+	STAGE_FETCHING,  /* awaits a row or the end of the rows */
+	STAGE_ANSWERED,  /* awaits the end of the turn, to tell the owner */
 };
 
-static struct db_conn *conn_new(struct loop *loop, MYSQL *mysql);
+/* A statement as this connection knows it. */
+struct prepared {
+	SLIST_ENTRY(prepared) entry;
+	const struct db_statement *statement;
+	MYSQL_STMT *stmt;
+	bool is_prepared;
+	MYSQL_BIND *params;
+	unsigned long *param_lengths;
+	size_t n_columns;
+	MYSQL_BIND *results;
+	struct column *columns;
+};
 
-static void
-let_go(struct db_connect *attempt)
-{
-	bool is_last;
+/* Where libmariadb puts one column of a row. */
+struct column {
+	uint64_t number;
+	unsigned long len;
+	my_bool is_null;
+	my_bool is_wrong; /* cut, or not the number it should be */
+	char text[SHORT_TEXT_BYTES];
+};
 
-	pthread_mutex_lock(&attempt->lock);
-	is_last = --attempt->n_holders == 0;
-	pthread_mutex_unlock(&attempt->lock);
-	if (!is_last)
-		return;
-	if (attempt->mysql != NULL)
-		mysql_close(attempt->mysql);
-	db_config_free(attempt->config);
-	close(attempt->wake_fd);
-	pthread_mutex_destroy(&attempt->lock);
-	x_free(attempt);
-}
+struct db_conn {
+	MYSQL *mysql;
+	int fd;
+	struct loop_watch *watch;
+	struct loop_turn *turn;
+	enum stage stage;
+	SLIST_HEAD(, prepared) statements;
+	loop_fn *on_lost;
+	void *on_lost_arg;
+
+	/* The statement under way. */
+	struct prepared *current;
+	int (*resume)(int *, MYSQL_STMT *, int);
+	const struct db_value *values;
+	db_conn_answer_fn *fn;
+	void *arg;
+	struct db_rows rows;
+	struct db_conn_answer answer;
+	struct db_conn_error error;
+};
+
+/* --- logging in, which blocks -------------------------------------------- */
 
 static unsigned
 seconds_of(uint64_t ms)
@@ -153,7 +156,7 @@ cell_is(MYSQL *mysql, const char *sql, unsigned column, const char *wanted,
 	struct str cell;
 	bool is_equal;
 
-	str_init(&cell, ERROR_TEXT_MAX);
+	str_init(&cell, CELL_BYTES_MAX);
 	*ok = query(mysql, sql, UNKNOWN_VARIABLE, column, &cell);
 	is_equal = *ok && strcmp(str_text(&cell), wanted) == 0;
 	str_free(&cell);
@@ -237,193 +240,54 @@ log_in(MYSQL *mysql, const struct db_config *config, const char **err)
 }
 
 static void
-connect_now(struct db_connect *attempt)
+tell_why(MYSQL *mysql, const char *err, struct db_conn_error *error)
+{
+	error->number = err == NULL ? mysql_errno(mysql) : 0;
+	snprintf(error->text, sizeof(error->text), "%s",
+		err == NULL ? mysql_error(mysql) : err);
+}
+
+static struct db_conn *
+open_conn(const struct db_config *config, struct db_conn_error *error)
 {
 	const char *err = NULL;
+	struct db_conn *conn;
 	MYSQL *mysql = mysql_init(NULL);
 
 	if (mysql == NULL) {
-		snprintf(attempt->error, sizeof(attempt->error),
-			"out of memory");
-		return;
-	}
-	if (log_in(mysql, attempt->config, &err)) {
-		attempt->mysql = mysql;
-		return;
-	}
-	attempt->error_number = err == NULL ? mysql_errno(mysql) : 0;
-	snprintf(attempt->error, sizeof(attempt->error), "%s",
-		err == NULL ? mysql_error(mysql) : err);
-	mysql_close(mysql);
-}
-
-/* Hands the result to the loop. */
-static void
-end_attempt(struct db_connect *attempt)
-{
-	pthread_mutex_lock(&attempt->lock);
-	attempt->is_ended = true;
-	pthread_mutex_unlock(&attempt->lock);
-	(void)eventfd_write(attempt->wake_fd, 1);
-	let_go(attempt);
-}
-
-static bool
-has_ended(struct db_connect *attempt)
-{
-	bool is_ended;
-
-	pthread_mutex_lock(&attempt->lock);
-	is_ended = attempt->is_ended;
-	pthread_mutex_unlock(&attempt->lock);
-	return is_ended;
-}
-
-static void *
-connect_main(void *arg)
-{
-	struct db_connect *attempt = arg;
-
-	mysql_thread_init();
-	connect_now(attempt);
-	mysql_thread_end();
-	end_attempt(attempt);
-	return NULL;
-}
-
-/* Signals are the main thread's. */
-static bool
-start_thread(struct db_connect *attempt)
-{
-	sigset_t all, before;
-	pthread_t thread;
-	int error;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&thread, NULL, connect_main, attempt);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error != 0)
-		return false;
-	pthread_detach(thread);
-	return true;
-}
-
-static void
-connect_ended(void *arg, unsigned events)
-{
-	struct db_connect *attempt = arg;
-	struct db_conn *conn = NULL;
-
-	(void)events;
-	if (!has_ended(attempt))
-		return;
-	loop_watch_free(attempt->watch);
-	attempt->watch = NULL;
-	if (attempt->mysql != NULL) {
-		conn = conn_new(attempt->loop, attempt->mysql);
-		attempt->mysql = NULL;
-		metric_add(METRIC_SQL_RECONNECTS, 1);
-	}
-	attempt->fn(attempt->arg, conn, attempt->error_number, attempt->error);
-	let_go(attempt);
-}
-
-struct db_connect *
-db_connect_start(struct loop *loop, const struct db_config *config,
-	db_connect_fn *fn, void *arg)
-{
-	struct db_connect *attempt = x_new(struct db_connect);
-
-	/* Not safe to happen first inside two threads at once. */
-	mysql_library_init(0, NULL, NULL);
-	pthread_mutex_init(&attempt->lock, NULL);
-	attempt->n_holders = 2;
-	attempt->config = db_config_copy(config);
-	attempt->loop = loop;
-	attempt->fn = fn;
-	attempt->arg = arg;
-	attempt->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (attempt->wake_fd < 0) {
-		/* No descriptors left: nothing could ever connect. */
-		let_go(attempt);
-		let_go(attempt);
+		snprintf(error->text, sizeof(error->text), "out of memory");
 		return NULL;
 	}
-	attempt->watch =
-		loop_watch_new(loop, attempt->wake_fd, connect_ended, attempt);
-	loop_watch_set(attempt->watch, LOOP_READ);
-	if (!start_thread(attempt)) {
-		snprintf(attempt->error, sizeof(attempt->error),
-			"cannot start a thread");
-		end_attempt(attempt);
+	if (!log_in(mysql, config, &err)) {
+		tell_why(mysql, err, error);
+		mysql_close(mysql);
+		return NULL;
 	}
-	return attempt;
+	conn = x_new(struct db_conn);
+	conn->mysql = mysql;
+	conn->fd = mysql_get_socket(mysql);
+	SLIST_INIT(&conn->statements);
+	return conn;
+}
+
+struct db_conn *
+db_conn_open(const struct db_config *config, struct db_conn_error *error)
+{
+	struct db_conn *conn;
+
+	mysql_thread_init();
+	conn = open_conn(config, error);
+	mysql_thread_end();
+	return conn;
 }
 
 void
-db_connect_cancel(struct db_connect *attempt)
+db_conn_init_library(void)
 {
-	if (attempt == NULL)
-		return;
-	loop_watch_free(attempt->watch);
-	attempt->watch = NULL;
-	let_go(attempt);
+	mysql_library_init(0, NULL, NULL);
 }
 
 /* --- a connection on the loop -------------------------------------------- */
-
-enum stage {
-	STAGE_IDLE,      /* awaits a statement, or the other end's closing */
-	STAGE_PREPARING, /* awaits the answer to COM_STMT_PREPARE */
-	STAGE_EXECUTING, /* awaits the answer to COM_STMT_EXECUTE */
-	STAGE_FETCHING,  /* awaits a row or the end of the rows */
-	STAGE_ANSWERED,  /* awaits the end of the turn, to tell the owner */
-};
-
-/* A statement as this connection knows it. */
-struct prepared {
-	SLIST_ENTRY(prepared) entry;
-	const struct db_statement *statement;
-	MYSQL_STMT *stmt;
-	bool is_prepared;
-	MYSQL_BIND *params;
-	unsigned long *param_lengths;
-	size_t n_columns;
-	MYSQL_BIND *results;
-	struct column *columns;
-};
-
-/* Where libmariadb puts one column of a row. */
-struct column {
-	uint64_t number;
-	unsigned long len;
-	my_bool is_null;
-	my_bool is_wrong; /* cut, or not the number it should be */
-	char text[SHORT_TEXT_BYTES];
-};
-
-struct db_conn {
-	struct loop *loop;
-	MYSQL *mysql;
-	int fd;
-	struct loop_watch *watch;
-	struct loop_turn *turn;
-	enum stage stage;
-	SLIST_HEAD(, prepared) statements;
-	loop_fn *on_lost;
-	void *on_lost_arg;
-
-	/* The statement under way. */
-	struct prepared *current;
-	int (*resume)(int *, MYSQL_STMT *, int);
-	const struct db_value *values;
-	db_conn_answer_fn *fn;
-	void *arg;
-	struct db_rows rows;
-	struct db_conn_answer answer;
-	char error[ERROR_TEXT_MAX];
-};
 
 static void go_on(struct db_conn *conn, int wait, int result);
 
@@ -476,19 +340,12 @@ tell_answer(void *arg)
 	fn(conn->arg, &conn->answer);
 }
 
-static struct db_conn *
-conn_new(struct loop *loop, MYSQL *mysql)
+void
+db_conn_attach(struct db_conn *conn, struct loop *loop)
 {
-	struct db_conn *conn = x_new(struct db_conn);
-
-	conn->loop = loop;
-	conn->mysql = mysql;
-	conn->fd = mysql_get_socket(mysql);
 	conn->watch = loop_watch_new(loop, conn->fd, watch_ready, conn);
 	conn->turn = loop_turn_new(loop, tell_answer, conn);
-	SLIST_INIT(&conn->statements);
 	loop_watch_set(conn->watch, LOOP_READ);
-	return conn;
 }
 
 static void
@@ -599,11 +456,11 @@ static void
 answer(struct db_conn *conn, enum db_conn_outcome outcome, unsigned number,
 	const char *text)
 {
-	snprintf(conn->error, sizeof(conn->error), "%s", text);
+	conn->error.number = number;
+	snprintf(conn->error.text, sizeof(conn->error.text), "%s", text);
 	conn->answer = (struct db_conn_answer){
 		.outcome = outcome,
-		.error_number = number,
-		.error = conn->error,
+		.error = &conn->error,
 		.rows = &conn->rows,
 	};
 	if (number != 0 || text[0] != '\0')

@@ -56,7 +56,11 @@ struct db_config {
 /* Copies config; starts to connect. Never fails: a bad host shows in
  * db_state(). */
 struct db *db_new(struct loop *loop, const struct db_config *config);
-/* Everything still waiting is answered DB_UNAVAILABLE first. */
+/*
+ * Everything still waiting is answered DB_UNAVAILABLE first, a write under
+ * way DB_UNCERTAIN. Batches go before their pool. Neither this nor
+ * db_batch_free() may be called from a callback of the pool.
+ */
 void db_free(struct db *db);
 
 struct db_state {
@@ -69,13 +73,22 @@ struct db_state {
 	int64_t since;       /* wall time of the last change of is_up */
 };
 void db_state(const struct db *db, struct db_state *out);
-/* Called on every change of is_up; the pool itself logs nothing. */
+/*
+ * Called once the first attempt to connect has ended, and then on every
+ * change of is_up; the pool itself logs nothing. A connection that was lost
+ * and replaced at once is no change. A statement that missed its deadline
+ * makes the pool connect anew: if that does not succeed within half a second
+ * the pool is down, and what waits is answered at once.
+ */
 void db_on_change(struct db *db, void (*fn)(void *arg, bool is_up),
 	void *arg);
 
 enum db_access { DB_READS, DB_WRITES };
 
-/* A statement: a static const next to its user. */
+/*
+ * A statement: a static const next to its user. It is known by its address
+ * and so has to stay as long as the pool.
+ */
 struct db_statement {
 	const char *name; /* for messages and counters */
 	const char *sql;
@@ -155,7 +168,10 @@ struct db_batch_ops {
 	int (*compare)(const struct db_item *a, const struct db_item *b);
 	/*
 	 * The statement for items[0..n) was answered; items[i] was element i
-	 * (0-based; FOR ORDINALITY counts from 1). Called once per batch.
+	 * (0-based; FOR ORDINALITY counts from 1). Called once per statement.
+	 * When the server refused what one item holds (too long, out of
+	 * range), the items were tried apart until that one was alone: with
+	 * such an error n is 1.
 	 */
 	void (*done)(void *owner, struct db_item **items, size_t n,
 		const struct db_result *result);
@@ -163,10 +179,11 @@ struct db_batch_ops {
 	size_t max_in_flight; /* statements under way at once */
 	size_t max_waiting;   /* items; db_batch_add() refuses more */
 	/*
-	 * A patient batch keeps its items while the database is away and
-	 * tries again (also after DB_UNCERTAIN: its statement must be
-	 * idempotent or its owner must bear a repeat); the others are
-	 * answered DB_UNAVAILABLE after the pool's deadline.
+	 * A patient batch keeps its items while the database is away or a
+	 * lock stays, and tries again (also after DB_UNCERTAIN: its statement
+	 * must be idempotent or its owner must bear a repeat); the others are
+	 * answered DB_UNAVAILABLE at once while the pool is down, or after
+	 * the pool's deadline.
 	 */
 	bool is_patient;
 };

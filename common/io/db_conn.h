@@ -23,10 +23,16 @@ struct db_connect;
 struct db_config *db_config_copy(const struct db_config *config);
 void db_config_free(struct db_config *config);
 
+#define DB_CONN_ERROR_MAX 512
+
+struct db_conn_error {
+	unsigned number; /* the server's or libmariadb's; 0 for none */
+	char text[DB_CONN_ERROR_MAX]; /* "" for none */
+};
+
 /* conn now belongs to the callee; NULL when it failed, with error why. */
-typedef void db_connect_fn(
-	void *arg, struct db_conn *conn, unsigned error_number,
-	const char *error);
+typedef void db_connect_fn(void *arg, struct db_conn *conn,
+	const struct db_conn_error *error);
 
 /* Tries once; fn is called once, from the loop, and ends the attempt. */
 struct db_connect *db_connect_start(struct loop *loop,
@@ -47,8 +53,7 @@ enum db_conn_outcome {
 
 struct db_conn_answer {
 	enum db_conn_outcome outcome;
-	unsigned error_number;
-	const char *error; /* "" for none */
+	const struct db_conn_error *error;
 	uint64_t affected;
 	const struct db_rows *rows; /* while the callback runs */
 };
@@ -56,6 +61,13 @@ struct db_conn_answer {
 typedef void db_conn_answer_fn(
 	void *arg, const struct db_conn_answer *answer);
 
+/* Once, before there are threads. */
+void db_conn_init_library(void);
+/* Blocks, for up to the connect timeout. NULL when it failed. */
+struct db_conn *db_conn_open(
+	const struct db_config *config, struct db_conn_error *error);
+/* Makes an opened connection ready to run statements on the loop. */
+void db_conn_attach(struct db_conn *conn, struct loop *loop);
 /* on_lost: an idle connection was closed by the other side. */
 void db_conn_on_lost(struct db_conn *conn, loop_fn *on_lost, void *arg);
 /*

@@ -11,6 +11,7 @@
 #include "common/io/db_conn.h"
 #include "common/io/db_pool.h"
 #include "common/io/db_rows.h"
+#include "common/io/db_sense.h"
 #include "common/io/loop.h"
 
 #define CONNECTIONS_MAX    64
@@ -21,8 +22,8 @@
  * the server is still there: a new connection takes this long at most. */
 #define DOUBT_MS 500
 /* Runs on a connection that then broke; more is no accident. */
-#define LOST_RUNS_MAX  3
-#define ERROR_TEXT_MAX 512
+#define LOST_RUNS_MAX      3
+#define CLOSING_ROUNDS_MAX 1000
 
 enum health {
 	HEALTH_STARTING, /* awaits the end of the first attempt to connect */
@@ -71,12 +72,11 @@ struct db {
 	struct loop_turn *turn;
 	struct slot *slots;
 	size_t n_slots;
-	bool is_closing;
 
 	enum health health;
 	enum health told; /* UP, DOWN, or STARTING for nothing yet */
 	int64_t since;
-	char error[ERROR_TEXT_MAX];
+	char error[DB_CONN_ERROR_MAX + 16];
 	char server_version[64];
 	struct loop_timer *doubt_timer;
 
@@ -289,12 +289,13 @@ set_health(struct db *db, enum health health)
 }
 
 static void
-set_error(struct db *db, unsigned number, const char *text)
+set_error(struct db *db, const struct db_conn_error *error)
 {
-	if (number != 0)
-		snprintf(db->error, sizeof(db->error), "%s (%u)", text, number);
+	if (error->number != 0)
+		snprintf(db->error, sizeof(db->error), "%s (%u)", error->text,
+			error->number);
 	else
-		snprintf(db->error, sizeof(db->error), "%s", text);
+		snprintf(db->error, sizeof(db->error), "%s", error->text);
 }
 
 static void
@@ -304,9 +305,9 @@ doubt_passed(void *arg)
 }
 
 static void
-doubt(struct db *db, unsigned number, const char *text)
+doubt(struct db *db, const struct db_conn_error *error)
 {
-	set_error(db, number, text);
+	set_error(db, error);
 	if (db->health == HEALTH_UP)
 		set_health(db, HEALTH_DOUBTED);
 	loop_turn_ask(db->turn);
@@ -337,7 +338,7 @@ back_off(struct db *db)
 
 /* Frees the connection of a slot on which nothing runs any more. */
 static void
-lose(struct slot *slot, unsigned number, const char *text)
+lose(struct slot *slot, const struct db_conn_error *error)
 {
 	struct db *db = slot->db;
 	struct db_conn *conn = slot->conn;
@@ -347,16 +348,19 @@ lose(struct slot *slot, unsigned number, const char *text)
 	if (!slot->has_answered)
 		back_off(db);
 	if (n_connections(db) == 0)
-		doubt(db, number, text);
+		doubt(db, error);
 	loop_turn_ask(db->turn);
-	/* Last, because text may be its own. */
+	/* Last, because error may be its own. */
 	db_conn_free(conn);
 }
 
 static void
 idle_lost(void *arg)
 {
-	lose(arg, 0, "the server closed the connection");
+	static const struct db_conn_error closed = { 0,
+		"the server closed the connection" };
+
+	lose(arg, &closed);
 }
 
 static void
@@ -374,24 +378,24 @@ connected(struct slot *slot, struct db_conn *conn)
 }
 
 static void
-attempt_failed(struct db *db, unsigned number, const char *error)
+attempt_failed(struct db *db, const struct db_conn_error *error)
 {
 	back_off(db);
 	loop_turn_ask(db->turn);
 	if (db->health == HEALTH_UP)
 		return;
 	/* A server that refuses more connections still serves these. */
-	if (n_connections(db) > 0 && db_conn_is_server_error(number)) {
+	if (n_connections(db) > 0 && db_conn_is_server_error(error->number)) {
 		set_health(db, HEALTH_UP);
 		return;
 	}
-	set_error(db, number, error);
+	set_error(db, error);
 	set_health(db, HEALTH_DOWN);
 }
 
 static void
-attempt_ended(void *arg, struct db_conn *conn, unsigned error_number,
-	const char *error)
+attempt_ended(void *arg, struct db_conn *conn,
+	const struct db_conn_error *error)
 {
 	struct slot *slot = arg;
 
@@ -399,18 +403,20 @@ attempt_ended(void *arg, struct db_conn *conn, unsigned error_number,
 	if (conn != NULL)
 		connected(slot, conn);
 	else
-		attempt_failed(slot->db, error_number, error);
+		attempt_failed(slot->db, error);
 }
 
 static void
 attempt(struct slot *slot)
 {
+	static const struct db_conn_error no_descriptor = { 0,
+		"no file descriptor is left" };
 	struct db *db = slot->db;
 
 	slot->attempt =
 		db_connect_start(db->loop, db->config, attempt_ended, slot);
 	if (slot->attempt == NULL)
-		attempt_failed(db, 0, "no file descriptor left");
+		attempt_failed(db, &no_descriptor);
 }
 
 static bool
@@ -437,6 +443,8 @@ mend(struct db *db)
 			continue;
 		if (db->health != HEALTH_UP && is_attempting(db))
 			return;
+		if (wait_ms >= DOUBT_MS && db->health == HEALTH_DOUBTED)
+			set_health(db, HEALTH_DOWN);
 		if (wait_ms > 0) {
 			loop_timer_set(db->attempt_timer, wait_ms);
 			return;
@@ -453,56 +461,6 @@ attempt_is_due(void *arg)
 
 /* --- what an answer means ------------------------------------------------ */
 
-enum sense {
-	SENSE_FINAL,     /* to be told as it is */
-	SENSE_LOCKED,    /* did not happen; again after a pause */
-	SENSE_AWAY,      /* did not happen; the server takes no statements */
-	SENSE_STALE,     /* did not happen; again on a new connection */
-	SENSE_UNCERTAIN, /* may have happened */
-};
-
-static const struct {
-	unsigned number;
-	enum sense sense;
-} error_senses[] = {
-	{ 1205, SENSE_LOCKED },    /* lock wait timeout */
-	{ 1213, SENSE_LOCKED },    /* deadlock, or a conflict in Galera */
-	{ 1040, SENSE_AWAY },      /* too many connections */
-	{ 1047, SENSE_AWAY },      /* Galera node without its cluster */
-	{ 1053, SENSE_AWAY },      /* shutting down */
-	{ 1927, SENSE_AWAY },      /* connection killed */
-	{ 1180, SENSE_UNCERTAIN }, /* error during commit */
-	{ 1243, SENSE_STALE },     /* statement unknown */
-	{ 1615, SENSE_STALE },     /* statement has to be prepared again */
-};
-
-static enum sense
-sense_of_error(unsigned number)
-{
-	const size_t n = sizeof(error_senses) / sizeof(error_senses[0]);
-
-	for (size_t i = 0; i < n; i++)
-		if (error_senses[i].number == number)
-			return error_senses[i].sense;
-	return SENSE_FINAL;
-}
-
-static enum sense
-sense_of(const struct db_conn_answer *answer)
-{
-	switch (answer->outcome) {
-	case DB_CONN_ANSWERED:
-		return sense_of_error(answer->error_number);
-	case DB_CONN_UNSENT:
-		return SENSE_STALE;
-	case DB_CONN_LOST:
-		return SENSE_UNCERTAIN;
-	case DB_CONN_UNFIT:
-		return SENSE_FINAL;
-	}
-	return SENSE_UNCERTAIN;
-}
-
 static bool
 writes(const struct request *request)
 {
@@ -514,15 +472,15 @@ tell_final(struct request *request, const struct db_conn_answer *answer)
 {
 	struct db_result result = {
 		.status = DB_REFUSED,
-		.error_number = answer->error_number,
-		.error = answer->error,
+		.error_number = answer->error->number,
+		.error = answer->error->text,
 		.affected = answer->affected,
 		.rows = answer->rows,
 	};
 
 	if (answer->outcome == DB_CONN_UNFIT && writes(request))
 		result.status = DB_UNCERTAIN;
-	else if (answer->error[0] == '\0')
+	else if (answer->error->text[0] == '\0')
 		result.status = DB_OK;
 	tell(request, &result);
 }
@@ -543,7 +501,7 @@ pause_request(struct request *request, const struct db_conn_answer *answer)
 		return;
 	}
 	request->n_pauses++;
-	request->lock_error = answer->error_number;
+	request->lock_error = answer->error->number;
 	metric_add(METRIC_SQL_RETRIES, 1);
 	enter(request, REQUEST_PAUSED);
 	loop_timer_set(request->timer, pause_ms);
@@ -555,29 +513,29 @@ run_again(struct request *request, const struct db_conn_answer *answer)
 	if (++request->n_lost_runs < LOST_RUNS_MAX)
 		enter(request, REQUEST_WAITING);
 	else
-		tell_failure(request, DB_UNAVAILABLE, answer->error_number,
-			answer->error);
+		tell_failure(request, DB_UNAVAILABLE, answer->error->number,
+			answer->error->text);
 }
 
 static void
-conclude(struct request *request, enum sense sense,
+conclude(struct request *request, enum db_sense sense,
 	const struct db_conn_answer *answer)
 {
 	switch (sense) {
-	case SENSE_FINAL:
+	case DB_SENSE_FINAL:
 		tell_final(request, answer);
 		return;
-	case SENSE_LOCKED:
+	case DB_SENSE_LOCKED:
 		pause_request(request, answer);
 		return;
-	case SENSE_AWAY:
-	case SENSE_STALE:
+	case DB_SENSE_AWAY:
+	case DB_SENSE_STALE:
 		run_again(request, answer);
 		return;
-	case SENSE_UNCERTAIN:
+	case DB_SENSE_UNCERTAIN:
 		if (writes(request))
 			tell_failure(request, DB_UNCERTAIN,
-				answer->error_number, answer->error);
+				answer->error->number, answer->error->text);
 		else
 			run_again(request, answer);
 		return;
@@ -601,19 +559,19 @@ answered(void *arg, const struct db_conn_answer *answer)
 {
 	struct slot *slot = arg;
 	struct request *request = slot->running;
-	enum sense sense = sense_of(answer);
+	enum db_sense sense = db_sense_of(answer);
 	bool is_usable = answer->outcome == DB_CONN_ANSWERED &&
-			 (sense == SENSE_FINAL || sense == SENSE_LOCKED);
+			 (sense == DB_SENSE_FINAL || sense == DB_SENSE_LOCKED);
 
 	detach(request);
 	if (is_usable)
 		note_answer(slot);
-	else if (sense == SENSE_AWAY)
-		doubt(slot->db, answer->error_number, answer->error);
+	else if (sense == DB_SENSE_AWAY)
+		doubt(slot->db, answer->error);
 	loop_turn_ask(slot->db->turn);
 	conclude(request, sense, answer);
 	if (!is_usable)
-		lose(slot, answer->error_number, answer->error);
+		lose(slot, answer->error);
 }
 
 /* --- the turn: where statements start ------------------------------------ */
@@ -658,7 +616,7 @@ dispatch(struct db *db)
 
 /* Tells those that are in the list now, not those that come meanwhile. */
 static void
-tell_all(struct db *db, struct request_list *list, const char *error)
+tell_all(struct request_list *list, const char *error)
 {
 	struct request *last = TAILQ_LAST(list, request_list);
 	struct request *request;
@@ -670,7 +628,6 @@ tell_all(struct db *db, struct request_list *list, const char *error)
 		detach(request);
 		tell_failure(request, DB_UNAVAILABLE, 0, error);
 	} while (request != last);
-	(void)db;
 }
 
 static void
@@ -703,9 +660,9 @@ take_turn(void *arg)
 	struct db *db = arg;
 
 	tell_change(db);
-	tell_all(db, &db->refused, "too many statements wait");
+	tell_all(&db->refused, "too many statements wait");
 	if (db->health == HEALTH_DOWN)
-		tell_all(db, &db->queue, db->error);
+		tell_all(&db->queue, db->error);
 	dispatch(db);
 	mend(db);
 }
@@ -715,16 +672,18 @@ take_turn(void *arg)
 static void
 running_too_long(struct request *request)
 {
+	static const struct db_conn_error late = { 0,
+		"the server did not answer in time" };
 	struct slot *slot = request->slot;
 	bool is_uncertain = writes(request) && db_conn_was_sent(slot->conn);
 
 	detach(request);
 	/* The server may stand still as a whole: nobody else should have to
 	 * wait as long to find out. */
-	doubt(slot->db, 0, "the server did not answer in time");
-	lose(slot, 0, "the server did not answer in time");
+	doubt(slot->db, &late);
+	lose(slot, &late);
 	tell_failure(request, is_uncertain ? DB_UNCERTAIN : DB_UNAVAILABLE, 0,
-		"the server did not answer in time");
+		late.text);
 }
 
 static void
@@ -798,18 +757,26 @@ close_slots(struct db *db)
 	}
 }
 
+static bool
+has_requests(const struct db *db)
+{
+	return db->n_queued > 0 || !TAILQ_EMPTY(&db->refused);
+}
+
 void
 db_free(struct db *db)
 {
 	if (db == NULL)
 		return;
 	assert(TAILQ_EMPTY(&db->listeners));
-	db->is_closing = true;
 	close_slots(db);
-	tell_all(db, &db->queue, "the program ends");
-	tell_all(db, &db->paused, "the program ends");
-	tell_all(db, &db->refused, "the program ends");
-	assert(db->n_queued == 0 && TAILQ_EMPTY(&db->refused));
+	/* One who is told may ask again, but not for ever. */
+	for (int i = 0; has_requests(db) && i < CLOSING_ROUNDS_MAX; i++) {
+		tell_all(&db->queue, "the program ends");
+		tell_all(&db->paused, "the program ends");
+		tell_all(&db->refused, "the program ends");
+	}
+	assert(!has_requests(db));
 	loop_turn_free(db->turn);
 	loop_timer_free(db->doubt_timer);
 	loop_timer_free(db->attempt_timer);
@@ -847,7 +814,6 @@ db_run(struct db *db, const struct db_statement *statement,
 	struct request *request = x_new(struct request);
 	bool is_refused = db->n_queued >= db->config->queue_max;
 
-	assert(!db->is_closing);
 	if (deadline_ms == 0)
 		deadline_ms = db->config->statement_timeout_ms;
 	request->db = db;

@@ -314,11 +314,6 @@ ask(struct db *db, const struct db_statement *statement,
 	ck_assert_msg((reply).status == DB_OK, "status %d: %s", \
 		(int)(reply).status, (reply).error)
 
-#define WRITE(sql) \
-	(&(const struct db_statement){ "write", sql, DB_WRITES, "", "" })
-#define READ_NUMBER(sql) \
-	(&(const struct db_statement){ "read", sql, DB_READS, "", "u" })
-
 /* A statement is known by its address, so each needs one that stays. */
 static const struct db_statement select_one = { "select_one", "SELECT 1",
 	DB_READS, "", "u" };
@@ -912,6 +907,40 @@ START_TEST(frozen_in_mid_write)
 }
 END_TEST
 
+/* The pool notices by itself and connects anew, without being down. */
+START_TEST(a_killed_connection_is_replaced)
+{
+	static const struct db_statement who = { "who",
+		"SELECT CONNECTION_ID()", DB_READS, "", "u" };
+	static const struct db_statement kill = { "kill", "KILL ?", DB_WRITES,
+		"u", "" };
+	struct db_config config = tls_config();
+	struct db *victim, *admin;
+	struct db_value id = { 0 };
+	struct reply reply;
+
+	config.connections = 1;
+	victim = open_pool(&config);
+	config = socket_config();
+	admin = open_pool(&config);
+	for (int i = 0; i < 3; i++) {
+		reply = ask(victim, &who, NULL);
+		ASSERT_OK(reply);
+		ck_assert_uint_ne(reply.number, id.number);
+		id.number = reply.number;
+		ASSERT_OK(ask(admin, &kill, &id));
+		if (i == 1) /* once with time to notice */
+			loop_run_for(loop, 100);
+	}
+	start(victim, &select_forever, NULL, &reply);
+	loop_run_for(loop, 100);
+	ck_assert_uint_eq(n_downs, 0);
+	db_free(victim);
+	ck_assert_int_eq(reply.status, DB_UNAVAILABLE);
+	db_free(admin);
+}
+END_TEST
+
 /* A deadline that one statement misses must not fail the others. */
 START_TEST(one_slow_statement)
 {
@@ -955,6 +984,7 @@ START_TEST(tls_does_not_hold_the_loop)
 		DB_READS, "", "s" };
 	struct db_config config = tls_config();
 	struct db *db = open_pool(&config);
+	uint64_t n_connects = metric_get(METRIC_SQL_RECONNECTS);
 	struct reply reply = ask(db, &cipher, NULL);
 
 	ASSERT_OK(reply);
@@ -965,6 +995,8 @@ START_TEST(tls_does_not_hold_the_loop)
 	n_ticks = 0;
 	ASSERT_OK(ask(db, &select_slowly, NULL));
 	ck_assert_uint_ge(n_ticks, 5);
+	/* What TLS itself sends is not taken for the server's good-bye. */
+	ck_assert_uint_eq(metric_get(METRIC_SQL_RECONNECTS), n_connects + 2);
 	loop_timer_free(tick_timer);
 	db_free(db);
 }
@@ -1157,11 +1189,11 @@ make_suite(void)
 		what_is_left_in_a_batch_is_told, patience_outlives_the_server,
 		killed_in_mid_statement, restarted_while_nobody_looked,
 		not_there_from_the_start, frozen, frozen_with_tls,
-		frozen_in_mid_write, one_slow_statement,
-		tls_does_not_hold_the_loop, logins_that_fail,
-		tls_without_verifying, the_session_is_as_agreed,
-		a_deadlock_is_tried_again, a_lock_that_stays_is_told,
-		freed_at_any_time };
+		frozen_in_mid_write, a_killed_connection_is_replaced,
+		one_slow_statement, tls_does_not_hold_the_loop,
+		logins_that_fail, tls_without_verifying,
+		the_session_is_as_agreed, a_deadlock_is_tried_again,
+		a_lock_that_stays_is_told, freed_at_any_time };
 	Suite *suite = suite_create("db");
 	TCase *tcase = tcase_create("mariadb");
 
