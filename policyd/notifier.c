@@ -17,6 +17,8 @@
 /* Counters being claimed at a time; what is more goes without mail. */
 #define CLAIMS_MAX 256u
 #define BODY_MAX   (64u * 1024)
+/* A number and an account. */
+#define KEY_MAX (32 + COLUMN_ADDRESS_MAX * 4)
 
 /*
  * By unique key. Changes the row, or makes it, for the first who comes in a
@@ -40,6 +42,8 @@ static const struct db_statement claim_counter = {
 	       "0, cur_msgs), "
 	       "cur_quota = IF(VALUES(init_time) > init_time + "
 	       "VALUES(period), 0, cur_quota), "
+	       "last_time = IF(VALUES(init_time) > init_time + VALUES(period), "
+	       "VALUES(init_time), last_time), "
 	       "init_time = IF(VALUES(init_time) > init_time + "
 	       "VALUES(period), VALUES(init_time), init_time)",
 	.access = DB_WRITES,
@@ -397,7 +401,7 @@ apply(struct facts *facts, const void *data)
 
 	if (is_notified(counter, wanted->period_s))
 		return;
-	str_init(&key, SIZE_MAX);
+	str_init(&key, KEY_MAX);
 	str_append_u64(&key, wanted->rule_id);
 	str_append_char(&key, ' ');
 	str_append_slice(&key, account);

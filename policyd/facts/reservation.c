@@ -17,6 +17,9 @@
 /* Larger than any size or limit that makes sense; sums of two still fit. */
 #define AMOUNT_MAX ((uint64_t)1 << 60)
 
+/* The accounts of one decision; UTF-8 has up to 4 bytes a character. */
+#define TEXT_BYTES_MAX ((size_t)RESERVATION_MAX * COLUMN_ADDRESS_MAX * 4)
+
 #define ERROR_NO_REFERENCED_ROW 1452
 
 static const char *const reason_uncertain =
@@ -354,7 +357,7 @@ order_new(struct reservations *reservations, struct fact *fact,
 	order->now = fact->facts->req->now;
 	order->n = list->n;
 	order->bookings = x_new_array(list->n, struct booking);
-	str_init(&text, SIZE_MAX);
+	str_init(&text, list->n * 4 * COLUMN_ADDRESS_MAX);
 	for (size_t i = 0; i < list->n; i++) {
 		struct booking *booking = &order->bookings[i];
 
