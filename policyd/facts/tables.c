@@ -492,7 +492,7 @@ put_in_force(struct table *table)
 		table->kind->free(table->snapshot);
 	table->snapshot = reading->snapshot;
 	reading->snapshot = NULL;
-	table->n_rows = reading->n_rows;
+	table->n_rows = reading->n_rows - reading->problems.n;
 	table->fingerprint = reading->fingerprint;
 	table->loaded_at = clock_wall();
 	table_problems_log(&reading->problems, &table->problems);

@@ -105,7 +105,7 @@ const struct table_problem *tables_problem_next(const struct tables *tables,
 	const struct table_problem *problem);
 struct table_state {
 	const char *name;
-	size_t n_rows;
+	size_t n_rows; /* in force */
 	size_t n_problems;
 	int64_t loaded_at;  /* wall clock; 0 for never */
 	int64_t checked_at; /* last fingerprint that was answered */
