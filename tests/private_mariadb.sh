@@ -106,9 +106,20 @@ wait_until_gone() {
 	done
 }
 
-signal() {
+freeze() {
 	is_running || die "no server is running in $dir"
-	kill "-$1" "$(cat "$pid_file")"
+	pid=$(cat "$pid_file")
+	kill -STOP "$pid"
+	# The signal reaches its threads one by one.
+	while cat "/proc/$pid/task/"*/stat 2>/dev/null |
+		sed 's/.*) //' | grep -qv '^T'; do
+		sleep 0.01
+	done
+}
+
+# Without complaint if it is not frozen, or not there.
+thaw() {
+	! is_running || kill -CONT "$(cat "$pid_file")"
 }
 
 end() {
@@ -121,7 +132,8 @@ end() {
 
 case $command in
 start)
-	is_running && exit 0
+	thaw
+	! is_running || exit 0
 	command -v mariadbd >/dev/null ||
 		die "mariadbd is missing: install mariadb-server-core"
 	make_data
@@ -130,11 +142,11 @@ start)
 	;;
 stop)
 	# A frozen one would never hear it.
-	! is_running || kill -CONT "$(cat "$pid_file")"
+	thaw
 	end TERM
 	;;
 kill) end KILL ;;
-freeze) signal STOP ;;
-thaw) signal CONT ;;
+freeze) freeze ;;
+thaw) thaw ;;
 *) die "$command: not known" ;;
 esac

@@ -38,19 +38,19 @@ enum db_tls {
 };
 
 struct db_config {
-	const char *label;    /* "iredapd", for messages */
-	const char *socket;   /* path; used when host is empty */
-	const char *host;     /* name or address, or "" */
+	const char *label;  /* "iredapd", for messages */
+	const char *socket; /* path; used when host is empty */
+	const char *host;   /* name or address, or "" */
 	unsigned port;
 	const char *user;
 	const char *password; /* never logged; wiped when the pool goes */
 	const char *database;
 	enum db_tls tls;
-	const char *tls_ca;   /* file, or "" for the system's */
-	size_t connections;   /* 1..64 */
+	const char *tls_ca; /* file, or "" for the system's */
+	size_t connections; /* 1..64 */
 	uint64_t connect_timeout_ms;
 	uint64_t statement_timeout_ms; /* default deadline of a statement */
-	size_t queue_max;     /* statements waiting; more are refused */
+	size_t queue_max; /* statements waiting; more are refused */
 };
 
 /* Copies config; starts to connect. Never fails: a bad host shows in
@@ -64,13 +64,13 @@ struct db *db_new(struct loop *loop, const struct db_config *config);
 void db_free(struct db *db);
 
 struct db_state {
-	const char *label;   /* of the configuration */
-	bool is_up;          /* at least one connection works */
+	const char *label; /* of the configuration */
+	bool is_up;        /* at least one connection works */
 	size_t n_connections;
 	size_t n_queued;
-	const char *error;   /* why not, or "" (no secrets) */
+	const char *error; /* why not, or "" (no secrets) */
 	char server_version[64];
-	int64_t since;       /* wall time of the last change of is_up */
+	int64_t since; /* wall time of the last change of is_up */
 };
 void db_state(const struct db *db, struct db_state *out);
 /*
@@ -80,8 +80,7 @@ void db_state(const struct db *db, struct db_state *out);
  * makes the pool connect anew: if that does not succeed within half a second
  * the pool is down, and what waits is answered at once.
  */
-void db_on_change(struct db *db, void (*fn)(void *arg, bool is_up),
-	void *arg);
+void db_on_change(struct db *db, void (*fn)(void *arg, bool is_up), void *arg);
 
 enum db_access { DB_READS, DB_WRITES };
 
@@ -102,16 +101,16 @@ struct db_statement {
 };
 
 struct db_value {
-	struct slice text;  /* s, b */
-	uint64_t number;    /* u, and i cast */
+	struct slice text; /* s, b */
+	uint64_t number;   /* u, and i cast */
 	bool is_null;
 };
 
 enum db_status {
 	DB_OK,
-	DB_REFUSED,	/* the server answered with an error */
-	DB_UNAVAILABLE,	/* it was not reached, or not in time */
-	DB_UNCERTAIN,	/* a write that may or may not have happened */
+	DB_REFUSED,     /* the server answered with an error */
+	DB_UNAVAILABLE, /* it was not reached, or not in time */
+	DB_UNCERTAIN,   /* a write that may or may not have happened */
 };
 
 struct db_result {
@@ -161,7 +160,8 @@ struct db_item {
 };
 
 struct db_batch_ops {
-	const struct db_statement *statement; /* params: only 's', one or more */
+	/* Its params: only 's', one or more. */
+	const struct db_statement *statement;
 	/* Appends the item as a JSON value, e.g. ["a","b",3]. */
 	void (*encode)(const struct db_item *item, struct str *json);
 	/* NULL keeps the order of arrival. */

@@ -45,9 +45,9 @@ bool db_conn_is_server_error(unsigned number);
 
 enum db_conn_outcome {
 	DB_CONN_ANSWERED, /* by the server; error_number 0 or its error */
-	DB_CONN_UNSENT,	  /* connection dead, the statement never ran */
-	DB_CONN_LOST,	  /* connection dead, the statement may have run */
-	DB_CONN_UNFIT,	  /* it ran, but its rows are not as declared or too
+	DB_CONN_UNSENT,   /* connection dead, the statement never ran */
+	DB_CONN_LOST,     /* connection dead, the statement may have run */
+	DB_CONN_UNFIT,    /* it ran, but its rows are not as declared or too
 			     many; the connection has to be freed */
 };
 
@@ -58,14 +58,13 @@ struct db_conn_answer {
 	const struct db_rows *rows; /* while the callback runs */
 };
 
-typedef void db_conn_answer_fn(
-	void *arg, const struct db_conn_answer *answer);
+typedef void db_conn_answer_fn(void *arg, const struct db_conn_answer *answer);
 
 /* Once, before there are threads. */
 void db_conn_init_library(void);
 /* Blocks, for up to the connect timeout. NULL when it failed. */
-struct db_conn *db_conn_open(
-	const struct db_config *config, struct db_conn_error *error);
+struct db_conn *db_conn_open(const struct db_config *config,
+	struct db_conn_error *error);
 /* Makes an opened connection ready to run statements on the loop. */
 void db_conn_attach(struct db_conn *conn, struct loop *loop);
 /* on_lost: an idle connection was closed by the other side. */

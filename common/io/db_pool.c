@@ -789,6 +789,7 @@ void
 db_state(const struct db *db, struct db_state *out)
 {
 	*out = (struct db_state){
+		.label = db->config->label,
 		.is_up = counts_as_up(db->health),
 		.n_connections = n_connections(db),
 		.n_queued = db->n_queued,
