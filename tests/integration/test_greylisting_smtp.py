@@ -1,5 +1,7 @@
 """Greylisting as an SMTP client meets it, through Postfix."""
 
+import re
+
 import pytest
 
 pytestmark = pytest.mark.settings({"throttle.mode": "off"})
@@ -354,7 +356,7 @@ def test_observe_learns_and_lets_through(send, policyd):
 def test_the_code_in_the_reply_is_explained(send, policyd):
     reply = send()
     assert reply.startswith(LATER % ALICE), reply
-    code = reply.rstrip(")").replace("(", " ").split()[-1]
+    code = re.search(r"\[(\w+)\]$", reply).group(1)
     explained = policyd.ctl("explain", code)
     for word in ("greylisting", SENDER, ALICE, CLIENT):
         assert word in explained, explained
