@@ -88,7 +88,8 @@ def send_mail(daemon, postfix):
     second = send(postfix.session(STRANGERS_ADDRESS,
                                   on_exchange=show_exchange), STRANGER, ALICE)
     heading("%s, logged in, may send 2 messages an hour, and sends 3" % BOB)
-    run_ctl(daemon, "throttle", "set", BOB, "max_msgs=2", "period=1h")
+    run_ctl(daemon, "throttle", "set", BOB, "outbound", "--max-msgs", "2",
+            "--period", "1h")
     third = [send(postfix.submission(BOB, on_exchange=show_exchange), BOB,
                   "friend@elsewhere.example") for _ in range(3)]
     expected = [451, 250, 250, 250, 554]

@@ -307,7 +307,7 @@ def test_unless_told_otherwise(configured, submit):
 
 
 @pytest.mark.settings({"mail.trusted_networks": "192.0.2.0/24",
-                       "throttle.bypass_trusted": "yes"})
+                       "throttle.bypass_trusted_networks": "yes"})
 def test_trusted_networks_when_told(configured, receive):
     add_rule(configured, "@ip", "external", max_msgs=1)
     configured.start()
@@ -357,7 +357,8 @@ def test_counting_survives_a_restart(configured, submit):
 def test_a_limit_set_by_policyctl_holds_at_once(configured, submit):
     configured.start()
     assert is_accepted(submit())
-    configured.ctl("throttle", "set", ALICE, "max_msgs=1", "period=1h")
+    configured.ctl("throttle", "set", ALICE, "outbound", "--max-msgs", "1",
+                   "--period", "1h")
     assert replies(submit, 2) == ["ok", EXCEEDED]
     assert ALICE in configured.ctl("throttle", "list")
     configured.ctl("throttle", "reset", ALICE)

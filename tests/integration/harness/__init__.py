@@ -12,6 +12,7 @@ BUILD = os.path.abspath(os.environ.get(
 # Where the programs are: in a build directory, or installed.
 BIN = os.environ.get("POLICYD_BIN", os.path.join(BUILD, "policyd"))
 SBIN = os.environ.get("POLICYD_SBIN", os.path.join(BUILD, "policyd"))
+IS_INSTALLED = "POLICYD_BIN" in os.environ
 
 
 def wait_for(condition, what, seconds=30, every=0.02):

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 
-from . import BIN, SBIN, SOURCE, wait_for
+from . import BIN, IS_INSTALLED, SBIN, SOURCE, wait_for
 from .policy import Client
 
 SANITIZER = re.compile(
@@ -23,7 +23,7 @@ def settings_for(directory, database, ports, **more):
         "policyd.group": "nogroup",
         "policyd.node": "test",
         "log.target": "stderr",
-        # A change made with SQL shows at once; see Policyd.table_change().
+        # A change made with SQL shows soon.
         "database.table_ttl": "100ms",
     }
     for name in ("iredapd", "vmail", "policyd"):
@@ -79,7 +79,6 @@ class Policyd:
 
     def _environment(self):
         environment = dict(os.environ)
-        environment["POLICYD_SQL_DIR"] = os.path.join(SOURCE, "conf/sql")
         environment.pop("NOTIFY_SOCKET", None)
         if self.notify_socket:
             environment["NOTIFY_SOCKET"] = self.notify_socket
@@ -107,7 +106,11 @@ class Policyd:
         return json.loads(self.ctl("--json", *words, status=status))
 
     def migrate(self):
-        self.ctl("db", "migrate")
+        if IS_INSTALLED:
+            self.ctl("db", "migrate")
+        else:
+            self.ctl("db", "migrate", "--sql-dir",
+                     os.path.join(SOURCE, "conf/sql"))
         return self
 
     def spawn(self):
@@ -148,15 +151,6 @@ class Policyd:
     def wait_for_log(self, text, seconds=30):
         wait_for(lambda: text in self.log(),
                  "%r in the log of policyd" % text, seconds)
-
-    def table_change(self, *statements):
-        """Changes tables behind the daemon's back and waits until it has
-        seen that."""
-        for statement in statements:
-            self.database.execute(statement)
-        if self.process is None:
-            return
-        self.ctl("reload")
 
     def send_signal(self, number):
         self.process.send_signal(number)
