@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <mysql.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <string.h>
@@ -279,6 +280,17 @@ db_conn_open(const struct db_config *config, struct db_conn_error *error)
 	conn = open_conn(config, error);
 	mysql_thread_end();
 	return conn;
+}
+
+/*
+ * OpenSSL would free all it has when the process ends, under the feet of a
+ * thread that is still connecting. It has to be told before anybody uses it,
+ * and libcurl does so too.
+ */
+__attribute__((constructor)) static void
+keep_openssl_until_the_end(void)
+{
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 }
 
 void
