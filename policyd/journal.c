@@ -47,14 +47,13 @@ struct journal {
 
 /* --- codes -------------------------------------------------------------- */
 
-/* The same after a restart, whatever the key of hash_u64() is. */
+/* The processes of one node differ for certain, those of others mostly. */
 static uint64_t
 origin_of(const struct sources *sources)
 {
-	const uint64_t hash =
-		hash_siphash(sources->process, 0, slice_of(sources->node));
+	const uint64_t hash = hash_siphash(0, 0, slice_of(sources->node));
 
-	return hash & ((1u << CODE_ORIGIN_BITS) - 1);
+	return (hash + sources->process) & ((1u << CODE_ORIGIN_BITS) - 1);
 }
 
 void
