@@ -86,12 +86,19 @@ account_forms_add_any_domain(struct arena *arena, const struct address *address,
 }
 
 void
-client_forms_of(const struct ip *client, bool all_wildcards,
-	struct client_forms *out)
+client_forms_of(const struct ip *client, struct client_forms *out)
 {
 	out->n = 0;
 	if (client->family == IP_NONE)
 		return;
 	ip_format(client, out->items[0]);
-	out->n = 1 + ip_wildcards(client, all_wildcards, out->items + 1);
+	out->n = 1;
+}
+
+void
+client_forms_add_wildcards(const struct ip *client, bool all,
+	struct client_forms *forms)
+{
+	if (forms->n == 1)
+		forms->n += ip_wildcards(client, all, forms->items + 1);
 }

@@ -51,13 +51,18 @@ void account_forms_of_party(struct arena *arena, const struct tables *tables,
 void account_forms_add_any_domain(struct arena *arena,
 	const struct address *address, struct account_forms *forms);
 
-/* The address and its wildcard forms (all fifteen or two). */
+/* Kinds as bits: which of them a table has, and so what is worth a look. */
+#define ACCOUNT_BIT(kind) (1u << (kind))
+
+/* The address of a client and its wildcard forms. */
 struct client_forms {
 	char items[1 + IP_WILDCARDS_MAX][IP_TEXT_MAX];
 	size_t n; /* 0 when the client is not known */
 };
 
-void client_forms_of(const struct ip *client, bool all_wildcards,
-	struct client_forms *out);
+void client_forms_of(const struct ip *client, struct client_forms *out);
+/* All fifteen, or two. */
+void client_forms_add_wildcards(const struct ip *client, bool all,
+	struct client_forms *forms);
 
 #endif

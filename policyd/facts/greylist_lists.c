@@ -6,25 +6,31 @@
 #include "policyd/request.h"
 #include "policyd/sources.h"
 
-/* Everything in a request that a row may stand for. */
+/* Everything in a request that a row of the tables asked may stand for. */
 struct question {
 	struct account_forms recipient, sender; /* most specific first */
 	struct client_forms client;
 	const struct ip *ip;
 };
 
+/* sender_kinds: of the tables. Most have no wildcards to be made up. */
 static void
 make_question(const struct request *req, const struct tables *tables,
-	struct question *out)
+	unsigned sender_kinds, struct question *out)
 {
 	out->ip = &req->client;
 	account_forms_of_party(req->arena, tables, &req->recipient,
 		&out->recipient);
 	out->sender.n =
 		address_forms(req->arena, &req->sender, out->sender.items);
-	account_forms_add_any_domain(req->arena, &req->sender, &out->sender);
-	client_forms_of(&req->client, req->config->greylisting.all_wildcard_ips,
-		&out->client);
+	if (sender_kinds & ACCOUNT_BIT(ACCOUNT_ANY_DOMAIN))
+		account_forms_add_any_domain(req->arena, &req->sender,
+			&out->sender);
+	client_forms_of(&req->client, &out->client);
+	if (sender_kinds & ACCOUNT_BIT(ACCOUNT_WILDCARD_IP))
+		client_forms_add_wildcards(&req->client,
+			req->config->greylisting.all_wildcard_ips,
+			&out->client);
 }
 
 #define ALIAS_TABLES (TABLE_BIT(TABLE_DOMAIN) | TABLE_BIT(TABLE_ALIAS_DOMAIN))
@@ -92,6 +98,7 @@ load_whitelist(struct fact *fact)
 	const struct request *req = fact->facts->req;
 	struct tables *tables = fact->facts->sources->tables;
 	struct list_match *out;
+	unsigned kinds;
 	struct question q;
 
 	if (!tables_require(tables,
@@ -99,7 +106,11 @@ load_whitelist(struct fact *fact)
 			    TABLE_BIT(TABLE_GREYLIST_WHITELIST_SPF),
 		    fact))
 		return;
-	make_question(req, tables, &q);
+	kinds = greylist_table_sender_kinds(
+			tables_get(tables, TABLE_GREYLIST_WHITELIST)) |
+		greylist_table_sender_kinds(
+			tables_get(tables, TABLE_GREYLIST_WHITELIST_SPF));
+	make_question(req, tables, kinds, &q);
 	out = arena_new_object(req->arena, struct list_match);
 	if (match_white(tables, TABLE_GREYLIST_WHITELIST_SPF,
 		    "greylisting_whitelist_domain_spf", &q, out) ||
@@ -213,6 +224,7 @@ load_setting(struct fact *fact)
 {
 	const struct request *req = fact->facts->req;
 	struct tables *tables = fact->facts->sources->tables;
+	const struct greylist_table *table;
 	const struct greylist_row *best;
 	struct greylist_setting *out;
 	struct question q;
@@ -220,8 +232,9 @@ load_setting(struct fact *fact)
 	if (!tables_require(tables, ALIAS_TABLES | TABLE_BIT(TABLE_GREYLISTING),
 		    fact))
 		return;
-	make_question(req, tables, &q);
-	best = best_of_all(tables_get(tables, TABLE_GREYLISTING), &q);
+	table = tables_get(tables, TABLE_GREYLISTING);
+	make_question(req, tables, greylist_table_sender_kinds(table), &q);
+	best = best_of_all(table, &q);
 	out = arena_new_object(req->arena, struct greylist_setting);
 	if (best != NULL) {
 		out->is_found = true;

@@ -23,6 +23,7 @@ struct greylist_account {
 
 struct greylist_table {
 	struct map *accounts;
+	unsigned sender_kinds;
 	struct arena *arena; /* rows, accounts, texts */
 };
 
@@ -144,12 +145,19 @@ add_row(struct greylist_table *table, const struct greylist_row *row,
 	/* iRedAPD's tools store 0 for a network where 70 was meant. */
 	if (sender.kind == ACCOUNT_NETWORK && row->sender_priority == 0)
 		copy->sender_priority = account_priority(ACCOUNT_NETWORK);
+	table->sender_kinds |= ACCOUNT_BIT(sender.kind);
 	of = account_of(table, account.key);
 	if (sender.kind == ACCOUNT_NETWORK
 			? put_network(of, &sender.network, copy)
 			: put_sender(of, copy))
 		return NULL;
 	return wrong_twice;
+}
+
+unsigned
+greylist_table_sender_kinds(const struct greylist_table *table)
+{
+	return table->sender_kinds;
 }
 
 const struct greylist_account *

@@ -24,6 +24,8 @@ struct greylist_row {
 struct greylist_table;
 struct greylist_account;
 
+/* Which kinds of senders there are at all: ACCOUNT_BIT()s. */
+unsigned greylist_table_sender_kinds(const struct greylist_table *table);
 /* The rows of one account form, or NULL. */
 const struct greylist_account *greylist_table_account(
 	const struct greylist_table *table, struct slice form);

@@ -66,13 +66,16 @@ add_match(struct matches *matches, const struct stored_rule *rule)
 }
 
 static void
-match_client(const struct builder *b, enum throttle_kind kind,
-	struct matches *out)
+match_client(struct builder *b, enum throttle_kind kind, struct matches *out)
 {
 	const struct stored_rule *rule;
 	size_t at = 0;
 
 	out->n = 0;
+	if (throttle_table_account_kinds(b->table, kind) &
+		ACCOUNT_BIT(ACCOUNT_WILDCARD_IP))
+		client_forms_add_wildcards(&b->req->client,
+			b->req->config->throttle.all_wildcard_ips, &b->client);
 	for (size_t i = 0; i < b->client.n; i++)
 		add_match(out, throttle_table_account(b->table, kind,
 				       slice_of(b->client.items[i])));
@@ -92,7 +95,9 @@ match_address(const struct builder *b, enum throttle_kind kind,
 
 	arena_reset(b->scratch);
 	account_forms_of_party(b->scratch, b->tables, address, &forms);
-	account_forms_add_any_domain(b->scratch, address, &forms);
+	if (throttle_table_account_kinds(b->table, kind) &
+		ACCOUNT_BIT(ACCOUNT_ANY_DOMAIN))
+		account_forms_add_any_domain(b->scratch, address, &forms);
 	for (size_t i = 0; i < forms.n; i++)
 		add_match(out,
 			throttle_table_account(b->table, kind, forms.items[i]));
@@ -256,7 +261,7 @@ add_sender(struct builder *b)
 			: THROTTLE_EXTERNAL;
 	struct matches client;
 
-	if (throttle_table_is_empty(b->table, kind))
+	if (throttle_table_account_kinds(b->table, kind) == 0)
 		return;
 	match_client(b, kind, &client);
 	add_set(b, kind, &client, is_authenticated ? &req->login : &req->sender,
@@ -284,7 +289,7 @@ add_recipients(struct builder *b)
 	const struct request *req = b->req;
 	struct matches client;
 
-	if (throttle_table_is_empty(b->table, THROTTLE_INBOUND))
+	if (throttle_table_account_kinds(b->table, THROTTLE_INBOUND) == 0)
 		return;
 	match_client(b, THROTTLE_INBOUND, &client);
 	/* Who gets it is not known; who sends it is. */
@@ -308,8 +313,7 @@ build(const struct request *req, const struct tables *tables)
 			struct limit_set),
 	};
 
-	client_forms_of(&req->client, req->config->throttle.all_wildcard_ips,
-		&b.client);
+	client_forms_of(&req->client, &b.client);
 	if (b.client.n > 0)
 		b.client_text =
 			slice_copy(req->arena, slice_of(b.client.items[0]));

@@ -23,6 +23,7 @@ enum {
 struct throttle_table {
 	struct map *accounts[THROTTLE_KINDS]; /* struct stored_rule */
 	struct netmap *networks[THROTTLE_KINDS];
+	unsigned account_kinds[THROTTLE_KINDS];
 	struct arena *arena;
 };
 
@@ -132,6 +133,7 @@ add(void *snapshot, const struct db_rows *rows, size_t i)
 	/* The key of the table lets two spellings of one address through. */
 	if (is_second)
 		return "another rule of its kind is for the same account";
+	table->account_kinds[kind] |= ACCOUNT_BIT(account.kind);
 	rule = make_rule(table, rows, i, &account, kind);
 	if (account.kind == ACCOUNT_NETWORK)
 		netmap_put(table->networks[kind], &account.network, rule);
@@ -140,12 +142,11 @@ add(void *snapshot, const struct db_rows *rows, size_t i)
 	return NULL;
 }
 
-bool
-throttle_table_is_empty(const struct throttle_table *table,
+unsigned
+throttle_table_account_kinds(const struct throttle_table *table,
 	enum throttle_kind kind)
 {
-	return map_count(table->accounts[kind]) == 0 &&
-	       netmap_count(table->networks[kind]) == 0;
+	return table->account_kinds[kind];
 }
 
 const struct stored_rule *

@@ -19,7 +19,8 @@ struct stored_rule {
 
 struct throttle_table;
 
-bool throttle_table_is_empty(const struct throttle_table *table,
+/* Which kinds of accounts have rules of a kind: ACCOUNT_BIT()s. */
+unsigned throttle_table_account_kinds(const struct throttle_table *table,
 	enum throttle_kind kind);
 /* The rule for an account form or a client's address, or NULL. */
 const struct stored_rule *throttle_table_account(
