@@ -112,7 +112,7 @@ freeze() {
 	kill -STOP "$pid"
 	# The signal reaches its threads one by one.
 	while cat "/proc/$pid/task/"*/stat 2>/dev/null |
-		sed 's/.*) //' | grep -qv '^T'; do
+		sed 's/.*) //' | grep -v '^T' >/dev/null; do
 		sleep 0.01
 	done
 }
