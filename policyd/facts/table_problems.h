@@ -3,7 +3,7 @@
 
 /*
  * The rows of one table that make no sense: listed for policyctl, and logged
- * when they are new. Belongs to tables.c.
+ * when they are new. Belongs to table.c.
  */
 
 #include <sys/queue.h>
