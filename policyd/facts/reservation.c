@@ -48,6 +48,7 @@ static const char *const reason_deleted =
 
 static const struct db_statement book = {
 	.name = "throttle_book",
+	/* clang-format off */
 	.sql = "INSERT INTO throttle_tracking (tid, account, period, "
 	       "cur_msgs, cur_quota, init_time, last_time, admitted) "
 	       "SELECT k.tid, k.a, k.p, IF(" FITS_ALONE ", k.m, 0), "
@@ -61,20 +62,20 @@ static const struct db_statement book = {
 	       "mb BIGINT UNSIGNED PATH '$[6]', "
 	       "now BIGINT UNSIGNED PATH '$[7]')) k "
 	       "STRAIGHT_JOIN throttle r ON r.id = k.tid ORDER BY k.n "
-	       "ON DUPLICATE KEY UPDATE admitted = "
-	       "(k.mm = 0 OR " SINCE_START(
-		       "cur_msgs") " + k.m <= k.mm) "
-				   "AND (k.mb = 0 OR " SINCE_START(
-					   "cur_quota") " <= k.mb), "
-							"cur_msgs = " SATURATED(SINCE_START(
-								"cur_msgs") " + IF(admitted, k.m, 0)") ", "
-												       "cur_quota = " SATURATED(SINCE_START(
-													       "cur_quota") " + IF(admitted, k.b, 0)") ", "
-																		       "last_time = IF(admitted, k.now, last_time), "
-																		       "throttle_tracking.period = k.p, "
-																		       "init_time = IF(k.now > init_time + k.p, k.now, init_time) "
-																		       "RETURNING tid, cur_msgs, cur_quota, init_time, "
-																		       "last_notify_time, admitted",
+	       "ON DUPLICATE KEY UPDATE "
+	       "admitted = (k.mm = 0 "
+	       "OR " SINCE_START("cur_msgs") " + k.m <= k.mm) "
+	       "AND (k.mb = 0 OR " SINCE_START("cur_quota") " <= k.mb), "
+	       "cur_msgs = " SATURATED(SINCE_START("cur_msgs")
+	       " + IF(admitted, k.m, 0)") ", "
+	       "cur_quota = " SATURATED(SINCE_START("cur_quota")
+	       " + IF(admitted, k.b, 0)") ", "
+	       "last_time = IF(admitted, k.now, last_time), "
+	       "throttle_tracking.period = k.p, "
+	       "init_time = IF(k.now > init_time + k.p, k.now, init_time) "
+	       "RETURNING tid, cur_msgs, cur_quota, init_time, "
+	       "last_notify_time, admitted",
+	/* clang-format on */
 	.access = DB_WRITES,
 	.params = "s",
 	.columns = "uuuuuu",

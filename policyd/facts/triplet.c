@@ -1,26 +1,16 @@
 #include "policyd/facts/triplet.h"
 
-#include <assert.h>
-#include <stddef.h>
 #include <string.h>
 
-#include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/mail/ip.h"
-#include "policyd/facts/column.h"
 #include "policyd/facts/triplet_store.h"
 #include "policyd/request.h"
 
-#define US_PER_TICK 100000
-#define MS_PER_TICK 100u
 /* Keys in one statement, and statements under way. */
 #define LOOKUP_ITEMS_MAX  512
 #define LOOKUPS_IN_FLIGHT 2
 /* Questions waiting for a connection: more are answered "unavailable". */
 #define LOOKUPS_MAX 100000
-/* Two addresses and two clients, each with a NUL byte. */
-#define KEY_BYTES_MAX \
-	(2 * (COLUMN_ADDRESS_MAX * 4 + 1) + 2 * (COLUMN_CLIENT_MAX + 1))
 
 static const char *const no_answer =
 	"the greylisting records could not be read";
@@ -35,7 +25,11 @@ static const char *const no_answer =
  * valid in the second in which it expires.
  *
  * The newest valid row is taken for "until when has the client passed", not
- * the one that lasts longest: the index gives it without reading the others.
+ * the one that lasts longest: the index gives it without reading the others,
+ * so a client with a million passed rows costs as little as one with one.
+ *
+ * The collation of k's texts is that of the database, as iRedMail makes it:
+ * were it another than that of the table's columns, the server would refuse.
  */
 #define PASSED_UNTIL(client)                                    \
 	"(SELECT c.record_expired FROM greylisting_tracking c " \
@@ -49,19 +43,20 @@ static const char *const no_answer =
 
 static const struct db_statement look_up = {
 	.name = "triplet_look_up",
-	.sql = "SELECT " PASSED_UNTIL("k.g") ", " PASSED_UNTIL(
-		"k.x") ", "
-		       "g.id IS NOT NULL, x.id IS NOT NULL, "
-		       "COALESCE(g.init_time, x.init_time), "
-		       "COALESCE(g.block_expired, x.block_expired), "
-		       "COALESCE(g.record_expired, x.record_expired), "
-		       "COALESCE(g.blocked_count, x.blocked_count), "
-		       "COALESCE(g.passed, x.passed) "
-		       "FROM JSON_TABLE(?, '$[*]' COLUMNS (n FOR ORDINALITY, "
-		       "s VARCHAR(255) PATH '$[0]', r VARCHAR(255) PATH '$[1]', "
-		       "g VARCHAR(40) PATH '$[2]', x VARCHAR(40) PATH '$[3]', "
-		       "now BIGINT PATH '$[4]')) k " ROW_OF("g", "k.g")
-			       ROW_OF("x", "k.x") "ORDER BY k.n",
+	/* clang-format off */
+	.sql = "SELECT " PASSED_UNTIL("k.g") ", " PASSED_UNTIL("k.x") ", "
+	       "g.id IS NOT NULL, x.id IS NOT NULL, "
+	       "COALESCE(g.init_time, x.init_time), "
+	       "COALESCE(g.block_expired, x.block_expired), "
+	       "COALESCE(g.record_expired, x.record_expired), "
+	       "COALESCE(g.blocked_count, x.blocked_count), "
+	       "COALESCE(g.passed, x.passed) "
+	       "FROM JSON_TABLE(?, '$[*]' COLUMNS (n FOR ORDINALITY, "
+	       "s VARCHAR(255) PATH '$[0]', r VARCHAR(255) PATH '$[1]', "
+	       "g VARCHAR(40) PATH '$[2]', x VARCHAR(40) PATH '$[3]', "
+	       "now BIGINT PATH '$[4]')) k "
+	       ROW_OF("g", "k.g") ROW_OF("x", "k.x") "ORDER BY k.n",
+	/* clang-format on */
 	.access = DB_READS,
 	.params = "s",
 	.columns = "uuuuuuuuu",
@@ -77,14 +72,6 @@ enum column {
 	COLUMN_EXPIRES,
 	COLUMN_BLOCKED_COUNT,
 	COLUMN_PASSED,
-};
-
-/* What is known of a triplet, from memory, the table or both. */
-struct view {
-	struct client_memory group, exact;
-	struct triplet_memory row;
-	bool has_row;
-	bool is_exact_row; /* stored under the client's own address */
 };
 
 struct waiter {
@@ -106,232 +93,11 @@ struct lookup {
 	char text[];
 };
 
-tick
-triplets_tick(void)
-{
-	/* Never 0, which is the mark of an empty entry. */
-	return (tick)(clock_monotonic_us() / US_PER_TICK) + 1;
-}
-
-struct slice
-triplet_client(struct arena *arena, const struct config *config,
-	const struct ip *client)
-{
-	unsigned prefix = client->family == IP_V4
-				  ? config->greylisting.ipv4_prefix
-				  : config->greylisting.ipv6_prefix;
-	struct network network = network_of(client, prefix);
-	char text[NETWORK_TEXT_MAX];
-	struct slice out = slice_of(network_format(&network, text));
-
-	/*
-	 * The column has 40 characters; an IPv6 network between /113 and
-	 * /127 may need 43. Its first address stands for it.
-	 */
-	if (out.len > COLUMN_CLIENT_MAX)
-		out = slice_of(ip_format(&network.address, text));
-	return slice_copy(arena, out);
-}
-
-struct triplet_key
-triplet_key(const struct request *req)
-{
-	struct arena *arena = req->arena;
-	char text[IP_TEXT_MAX];
-	struct triplet_key key = {
-		.sender = column_text(arena, req->sender.bare,
-			COLUMN_ADDRESS_MAX),
-		.recipient = column_text(arena, req->recipient.bare,
-			COLUMN_ADDRESS_MAX),
-		.group = triplet_client(arena, req->config, &req->client),
-		.exact = slice_copy(arena,
-			slice_of(ip_format(&req->client, text))),
-	};
-
-	if (slice_eq(key.group, key.exact))
-		key.exact = (struct slice){ NULL, 0 };
-	return key;
-}
-
-struct hash128
-triplet_client_hash(struct slice client)
-{
-	return hash_u128(client);
-}
-
-/* Of the parts of a key, each closed by a NUL byte, which none contains. */
-static struct hash128
-hash_parts(const struct slice *parts, size_t n)
-{
-	char bytes[KEY_BYTES_MAX];
-	size_t len = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		assert(parts[i].len < sizeof(bytes) - len);
-		if (parts[i].len > 0)
-			memcpy(bytes + len, parts[i].ptr, parts[i].len);
-		len += parts[i].len;
-		bytes[len++] = '\0';
-	}
-	return hash_u128((struct slice){ bytes, len });
-}
-
-struct hash128
-triplet_row_hash(const struct triplet_key *key, struct slice client)
-{
-	struct slice parts[] = { key->sender, key->recipient, client };
-
-	return hash_parts(parts, 3);
-}
-
-struct slice
-triplet_hash_text(const struct hash128 *hash)
-{
-	return (struct slice){ (const char *)(const void *)hash,
-		sizeof(*hash) };
-}
-
-/* Memory. */
-
-static bool
-is_fresh(const struct triplets *triplets, struct hash128 key, tick checked_at)
-{
-	uint64_t ttl_ms = triplets->sources->config->database.table_ttl_ms;
-	/* Signed: what was changed here is stamped with the next tick. */
-	int32_t age = (int32_t)(triplets_tick() - checked_at);
-
-	if (checked_at == 0)
-		return false;
-	if (age < 0 || (uint32_t)age < ttl_ms / MS_PER_TICK)
-		return true;
-	return triplet_is_marked(triplets, key);
-}
-
-static bool
-has_passed(const struct client_memory *client, int64_t now)
-{
-	return client->passed_until != 0 && client->passed_until >= now;
-}
-
-static struct client_memory
-recall_client(const struct triplets *triplets, struct slice client)
-{
-	const struct client_memory *found =
-		client.len == 0 ? NULL
-				: cache_get(triplets->clients,
-					  triplet_client_hash(client));
-
-	return found != NULL ? *found : (struct client_memory){ 0 };
-}
-
-/* Everything memory holds of key, fresh or not; expired rows are none. */
-static struct view
-recall(const struct triplets *triplets, const struct triplet_key *key,
-	int64_t now)
-{
-	struct view view = { .group = recall_client(triplets, key->group),
-		.exact = recall_client(triplets, key->exact) };
-	struct slice texts[] = { key->group, key->exact };
-
-	for (int i = 0; i < 2 && !view.has_row; i++) {
-		const struct triplet_memory *row =
-			texts[i].len == 0
-				? NULL
-				: cache_get(triplets->rows,
-					  triplet_row_hash(key, texts[i]));
-
-		if (row == NULL || row->expires < now)
-			continue;
-		view.row = *row;
-		view.has_row = true;
-		view.is_exact_row = i == 1;
-	}
-	return view;
-}
-
-/* Whether memory alone may answer while the database is there. */
-static bool
-is_view_fresh(const struct triplets *triplets, const struct triplet_key *key,
-	const struct view *view, int64_t now)
-{
-	bool group_is_fresh = is_fresh(triplets,
-		triplet_client_hash(key->group), view->group.checked_at);
-	bool exact_is_fresh =
-		key->exact.len == 0 ||
-		is_fresh(triplets, triplet_client_hash(key->exact),
-			view->exact.checked_at);
-
-	if (group_is_fresh && has_passed(&view->group, now))
-		return true;
-	if (exact_is_fresh && has_passed(&view->exact, now))
-		return true;
-	return group_is_fresh && exact_is_fresh && view->has_row &&
-	       is_fresh(triplets,
-		       triplet_row_hash(key,
-			       view->is_exact_row ? key->exact : key->group),
-		       view->row.checked_at);
-}
-
-/* Whether it says enough to answer when nobody else can be asked. */
-static bool
-is_view_enough(const struct view *view, int64_t now)
-{
-	return has_passed(&view->group, now) || has_passed(&view->exact, now) ||
-	       view->has_row;
-}
-
-/* Takes read into memory unless memory is newer; it has the last word. */
-static void
-remember_client(struct triplets *triplets, struct slice client,
-	struct client_memory *read)
-{
-	struct hash128 key = triplet_client_hash(client);
-	struct client_memory *known;
-
-	if (client.len == 0)
-		return;
-	known = cache_put(triplets->clients, key, NULL);
-	if (known->checked_at > read->checked_at ||
-		(known->checked_at != 0 && triplet_is_marked(triplets, key)))
-		*read = *known;
-	else
-		*known = *read;
-}
-
-static void
-remember(struct triplets *triplets, const struct triplet_key *key,
-	struct view *read, int64_t now)
-{
-	struct view known = recall(triplets, key, now);
-	struct hash128 hash;
-
-	remember_client(triplets, key->group, &read->group);
-	remember_client(triplets, key->exact, &read->exact);
-	if (known.has_row) {
-		hash = triplet_row_hash(key,
-			known.is_exact_row ? key->exact : key->group);
-		if (known.row.checked_at > read->row.checked_at ||
-			triplet_is_marked(triplets, hash)) {
-			read->row = known.row;
-			read->has_row = true;
-			read->is_exact_row = known.is_exact_row;
-			return;
-		}
-		cache_remove(triplets->rows, hash);
-	}
-	if (!read->has_row)
-		return;
-	hash = triplet_row_hash(key,
-		read->is_exact_row ? key->exact : key->group);
-	*(struct triplet_memory *)cache_put(triplets->rows, hash, NULL) =
-		read->row;
-}
-
 /* Answers. */
 
 static void
 answer(struct fact *fact, const struct triplet_key *key,
-	const struct view *view)
+	const struct triplet_view *view)
 {
 	const struct request *req = fact->facts->req;
 	struct triplet *out = arena_new_object(req->arena, struct triplet);
@@ -363,9 +129,9 @@ answer_without(struct fact *fact, const struct triplet_key *key)
 {
 	const struct request *req = fact->facts->req;
 	struct triplets *triplets = fact->facts->sources->triplets;
-	struct view view = recall(triplets, key, req->now);
+	struct triplet_view view = triplet_recall(triplets, key, req->now);
 
-	if (is_view_enough(&view, req->now))
+	if (triplet_view_is_enough(&view, req->now))
 		answer(fact, key, &view);
 	else
 		fact_unavailable(fact, no_answer);
@@ -404,10 +170,10 @@ seconds_of(const struct db_rows *rows, size_t row, enum column column)
 	return seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX;
 }
 
-static struct view
+static struct triplet_view
 view_of_row(const struct lookup *lookup, const struct db_rows *rows, size_t i)
 {
-	struct view view = {
+	struct triplet_view view = {
 		.group.checked_at = lookup->asked_at,
 		.group.passed_until = seconds_of(rows, i, COLUMN_GROUP_UNTIL),
 		.exact.checked_at = lookup->asked_at,
@@ -429,7 +195,7 @@ view_of_row(const struct lookup *lookup, const struct db_rows *rows, size_t i)
 
 /* Takes the waiters off one by one: an answer may make others go away. */
 static void
-answer_waiters(struct lookup *lookup, const struct view *view)
+answer_waiters(struct lookup *lookup, const struct triplet_view *view)
 {
 	struct waiter *waiter;
 
@@ -448,7 +214,7 @@ static void
 finish_lookup(struct lookup *lookup, const struct db_rows *rows, size_t i)
 {
 	struct triplets *triplets = lookup->triplets;
-	struct view view;
+	struct triplet_view view;
 
 	if (map_get(triplets->asking, triplet_hash_text(&lookup->id)) == lookup)
 		map_remove(triplets->asking, triplet_hash_text(&lookup->id));
@@ -459,7 +225,7 @@ finish_lookup(struct lookup *lookup, const struct db_rows *rows, size_t i)
 	}
 	view = view_of_row(lookup, rows, i);
 	if (lookup->generation == triplets->generation)
-		remember(triplets, &lookup->key, &view, lookup->now);
+		triplet_remember(triplets, &lookup->key, &view, lookup->now);
 	answer_waiters(lookup, &view);
 	x_free(lookup);
 }
@@ -527,7 +293,7 @@ lookup_join(struct triplets *triplets, const struct triplet_key *key,
 {
 	struct slice parts[] = { key->sender, key->recipient, key->group,
 		key->exact };
-	struct hash128 id = hash_parts(parts, 4);
+	struct hash128 id = triplet_hash(parts, 4);
 	struct lookup *lookup =
 		map_get(triplets->asking, triplet_hash_text(&id));
 
@@ -568,20 +334,20 @@ load(struct fact *fact)
 	struct triplets *triplets = fact->facts->sources->triplets;
 	struct triplet_key key;
 	struct db_state db;
-	struct view view;
+	struct triplet_view view;
 
 	if (req->client.family == IP_NONE) {
 		fact_unavailable(fact, "the client's address is not known");
 		return;
 	}
 	key = triplet_key(req);
-	view = recall(triplets, &key, req->now);
-	if (is_view_fresh(triplets, &key, &view, req->now)) {
+	view = triplet_recall(triplets, &key, req->now);
+	if (triplet_view_is_fresh(triplets, &key, &view, req->now)) {
 		answer(fact, &key, &view);
 		return;
 	}
 	db_state(triplets->sources->db[CONFIG_DB_IREDAPD], &db);
-	if (!db.is_up && is_view_enough(&view, req->now))
+	if (!db.is_up && triplet_view_is_enough(&view, req->now))
 		answer(fact, &key, &view);
 	else
 		ask(fact, &key);
@@ -654,26 +420,6 @@ fact_triplet(struct facts *facts, const struct triplet **out)
 
 /* The store. */
 
-static void
-make_memory(struct triplets *triplets)
-{
-	const struct config *config = triplets->sources->config;
-
-	triplets->max_clients = config->limits.clients;
-	triplets->max_rows = config->limits.triplets;
-	triplets->clients =
-		cache_new(sizeof(struct client_memory), triplets->max_clients);
-	triplets->rows =
-		cache_new(sizeof(struct triplet_memory), triplets->max_rows);
-}
-
-static void
-free_memory(struct triplets *triplets)
-{
-	cache_free(triplets->clients);
-	cache_free(triplets->rows);
-}
-
 struct triplets *
 triplets_new(struct sources *sources)
 {
@@ -683,7 +429,7 @@ triplets_new(struct sources *sources)
 	triplets->asking = map_new();
 	triplets->lookups = db_batch_new(sources->db[CONFIG_DB_IREDAPD],
 		&lookup_ops, triplets);
-	make_memory(triplets);
+	triplet_memory_make(triplets);
 	triplet_writes_open(triplets);
 	return triplets;
 }
@@ -696,20 +442,8 @@ triplets_free(struct triplets *triplets)
 	db_batch_free(triplets->lookups);
 	triplet_writes_close(triplets);
 	map_free(triplets->asking, NULL);
-	free_memory(triplets);
+	triplet_memory_free(triplets);
 	x_free(triplets);
-}
-
-void
-triplets_configure(struct triplets *triplets)
-{
-	const struct config *config = triplets->sources->config;
-
-	if (triplets->max_clients == config->limits.clients &&
-		triplets->max_rows == config->limits.triplets)
-		return;
-	free_memory(triplets);
-	make_memory(triplets);
 }
 
 void

@@ -22,7 +22,7 @@ struct triplet {
 	bool client_has_passed;
 	int64_t client_passed_until;
 	/* The rest is only set when the client has not. */
-	bool is_known;	 /* seen before, and the record has not expired */
+	bool is_known; /* seen before, and the record has not expired */
 	bool has_passed;
 	int64_t first_seen, blocked_until, expires;
 	uint64_t blocked_count;

@@ -1,8 +1,8 @@
 /*
- * What became of a triplet: into memory at once, into the table in batches.
- * The writes wait while the database is away, and a batch may be sent again
- * when nobody knows whether it arrived, so each statement can be repeated:
- * at worst blocked_count is one too high.
+ * Changes of iredapd.greylisting_tracking, in batches. They wait while the
+ * database is away, and a batch may be sent again when nobody knows whether it
+ * arrived, so each statement can be repeated: at worst blocked_count is one too
+ * high.
  */
 
 #include "policyd/facts/triplet_store.h"
@@ -12,22 +12,12 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metric.h"
-#include "common/base/num.h"
-#include "policyd/effect.h"
-#include "policyd/facts/column.h"
-#include "policyd/request.h"
 
 #define WRITE_ITEMS_MAX 512
 /* One statement under way keeps the changes of one row in their order. */
 #define WRITES_IN_FLIGHT 1
 /* Our own bound, limits.waiting_writes, may change with a reload. */
 #define BATCH_WAITING_MAX ((size_t)1 << 30)
-/*
- * How far a client's expiry may lie behind the rolling one before its rows
- * are written: an hour, and a tenth where clients expire sooner.
- */
-#define RENEWAL_SLACK_S        3600
-#define RENEWAL_SLACK_FRACTION 10
 
 /*
  * First contact and coming back too early are one statement, told apart by
@@ -69,9 +59,10 @@ static const struct db_statement write_triplets = {
 /*
  * The two below find their rows by ref on (client_address, passed) and change
  * them by primary key. They are bounded because one client may have left a
- * hundred thousand rows: where that many went, the statement runs again.
+ * hundred thousand rows. The removal runs again while there is more to do;
+ * of passed rows it is enough that some live on.
  */
-#define REMOVED_MAX 2000
+#define REMOVED_MAX 2000 /* the LIMIT below */
 #define ROWS_OF_CLIENTS(passed, columns, condition)                  \
 	"(SELECT g.id" columns " FROM JSON_TABLE(?, '$[*]' COLUMNS " \
 	"(c VARCHAR(40) PATH '$[0]', now BIGINT PATH '$[1]', "       \
@@ -91,25 +82,15 @@ static const struct db_statement remove_rows = {
 /* What has expired does not come back to life. */
 static const struct db_statement renew_clients = {
 	.name = "triplet_renew",
+	/* clang-format off */
 	.sql = "UPDATE " ROWS_OF_CLIENTS("1", ", k.until",
-		"AND g.record_expired >= k.now "
-		"AND g.record_expired < k.until ") " SET t.record_expired = GREATEST(t.record_expired, d.until)",
+	       "AND g.record_expired >= k.now "
+	       "AND g.record_expired < k.until ")
+	       " SET t.record_expired = GREATEST(t.record_expired, d.until)",
+	/* clang-format on */
 	.access = DB_WRITES,
 	.params = "s",
 	.columns = "",
-};
-
-/* One change that waits. Removals and renewals use the second half only. */
-struct write {
-	struct db_item item;
-	uint64_t number; /* in order of arrival */
-	struct slice sender, recipient, sender_domain, recipient_domain;
-	int64_t first_seen, blocked_until;
-	bool has_passed;
-	struct slice client;
-	int64_t now, expires;
-	struct hash128 key; /* of the memory that is ahead of the table */
-	char text[];
 };
 
 /* How many writes wait for one entry of memory. */
@@ -148,10 +129,10 @@ triplet_is_marked(const struct triplets *triplets, struct hash128 key)
 	return map_get(triplets->writes.marks, triplet_hash_text(&key)) != NULL;
 }
 
-static const struct write *
+static const struct triplet_write *
 write_of(const struct db_item *item)
 {
-	return (const struct write *)(const void *)item;
+	return (const struct triplet_write *)(const void *)item;
 }
 
 static void
@@ -171,7 +152,7 @@ encode_number(struct str *json, int64_t number)
 static void
 encode_triplet(const struct db_item *item, struct str *json)
 {
-	const struct write *write = write_of(item);
+	const struct triplet_write *write = write_of(item);
 
 	encode_text(json, '[', write->sender);
 	encode_text(json, ',', write->recipient);
@@ -190,7 +171,7 @@ encode_triplet(const struct db_item *item, struct str *json)
 static void
 encode_client(const struct db_item *item, struct str *json)
 {
-	const struct write *write = write_of(item);
+	const struct triplet_write *write = write_of(item);
 
 	encode_text(json, '[', write->client);
 	encode_number(json, write->now);
@@ -207,7 +188,7 @@ compare_numbers(uint64_t a, uint64_t b)
 static int
 compare_triplets(const struct db_item *a, const struct db_item *b)
 {
-	const struct write *x = write_of(a), *y = write_of(b);
+	const struct triplet_write *x = write_of(a), *y = write_of(b);
 	int order = slice_compare(x->sender, y->sender);
 
 	if (order == 0)
@@ -220,7 +201,7 @@ compare_triplets(const struct db_item *a, const struct db_item *b)
 static int
 compare_clients(const struct db_item *a, const struct db_item *b)
 {
-	const struct write *x = write_of(a), *y = write_of(b);
+	const struct triplet_write *x = write_of(a), *y = write_of(b);
 	int order = slice_compare(x->client, y->client);
 
 	return order != 0 ? order : compare_numbers(x->number, y->number);
@@ -234,7 +215,8 @@ writes_done(void *owner, struct db_item **items, size_t n,
 	struct writes *writes = &triplets->writes;
 
 	for (size_t i = 0; i < n; i++) {
-		struct write *write = (struct write *)(void *)items[i];
+		struct triplet_write *write =
+			(struct triplet_write *)(void *)items[i];
 
 		unmark(writes, write->key);
 		x_free(write);
@@ -321,10 +303,10 @@ triplet_writes_close(struct triplets *triplets)
 /* Copies what the slices of draft point to and queues it. */
 static void
 queue(struct triplets *triplets, struct db_batch *batch,
-	const struct write *draft)
+	const struct triplet_write *draft)
 {
 	struct writes *writes = &triplets->writes;
-	struct write *write;
+	struct triplet_write *write;
 	struct slice *texts[5];
 	size_t len = draft->sender.len + draft->recipient.len +
 		     draft->sender_domain.len + draft->recipient_domain.len +
@@ -357,208 +339,22 @@ queue(struct triplets *triplets, struct db_batch *batch,
 	db_batch_add(batch, &write->item);
 }
 
-static uint32_t
-seconds32(int64_t seconds)
+void
+triplet_write_row(struct triplets *triplets, const struct triplet_write *write)
 {
-	if (seconds < 0)
-		return 0;
-	return seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX;
-}
-
-static int64_t
-later(int64_t now, uint64_t ms)
-{
-	return seconds32(now + (int64_t)(ms / 1000));
-}
-
-static void
-queue_triplet(struct triplets *triplets, const struct request *req,
-	const struct triplet_key *key, struct slice client,
-	const struct write *draft)
-{
-	struct write write = *draft;
-
-	write.sender = key->sender;
-	write.recipient = key->recipient;
-	write.client = client;
-	write.sender_domain =
-		column_text(req->arena, req->sender.domain, COLUMN_ADDRESS_MAX);
-	write.recipient_domain = column_text(req->arena, req->recipient.domain,
-		COLUMN_ADDRESS_MAX);
-	write.now = req->now;
-	queue(triplets, triplets->writes.triplets, &write);
-}
-
-static void
-queue_client(struct triplets *triplets, struct db_batch *batch,
-	struct slice client, int64_t now, int64_t until)
-{
-	struct write write = { .client = client,
-		.now = now,
-		.expires = until,
-		.key = triplet_client_hash(client) };
-
-	if (client.len > 0)
-		queue(triplets, batch, &write);
-}
-
-/*
- * New, or blocked: seen is what the rule saw, but two requests for one
- * triplet may have seen the same nothing. Memory decides as the statement
- * does: what is there and has not expired is counted, else it begins.
- */
-static void
-contact(struct facts *facts, const struct triplet *seen)
-{
-	const struct request *req = facts->req;
-	struct triplets *triplets = facts->sources->triplets;
-	struct triplet_key key = triplet_key(req);
-	struct hash128 hash = triplet_row_hash(&key, seen->client);
-	struct triplet_memory *row = cache_put(triplets->rows, hash, NULL);
-	struct write write = { .key = hash };
-
-	if (row->checked_at == 0 || row->expires < req->now) {
-		row->first_seen = seconds32(seen->first_seen);
-		row->blocked_until = seconds32(seen->blocked_until);
-		row->expires = seconds32(seen->expires);
-		row->blocked_count = seconds32((int64_t)seen->blocked_count);
-		row->has_passed = seen->has_passed;
-	}
-	if (row->blocked_count < UINT32_MAX)
-		row->blocked_count++;
-	row->checked_at = triplets_tick() + 1;
-	write.first_seen = row->first_seen;
-	write.blocked_until = row->blocked_until;
-	write.expires = row->expires;
-	queue_triplet(triplets, req, &key, seen->client, &write);
-}
-
-static void
-apply_blocked(struct facts *facts, const void *data)
-{
-	contact(facts, data);
-}
-
-static void
-apply_new(struct facts *facts, const void *data)
-{
-	const struct request *req = facts->req;
-	struct triplet fresh = *(const struct triplet *)data;
-
-	fresh.has_passed = false;
-	fresh.first_seen = seconds32(req->now);
-	fresh.blocked_until =
-		later(req->now, req->config->greylisting.block_expire_ms);
-	fresh.expires =
-		later(req->now, req->config->greylisting.unauth_expire_ms);
-	fresh.blocked_count = 0;
-	contact(facts, &fresh);
-}
-
-static void
-remember_passed(struct triplets *triplets, struct slice client, int64_t until)
-{
-	struct client_memory *memory =
-		cache_put(triplets->clients, triplet_client_hash(client), NULL);
-
-	if (memory->passed_until < until)
-		memory->passed_until = seconds32(until);
-	memory->checked_at = triplets_tick() + 1;
-}
-
-/*
- * The passed row stands for the whole group, also where iRedAPD's row of the
- * one address was what it came back to. Rows not passed are of no use any
- * more.
- */
-static void
-apply_passed(struct facts *facts, const void *data)
-{
-	const struct triplet *seen = data;
-	const struct request *req = facts->req;
-	struct triplets *triplets = facts->sources->triplets;
-	struct triplet_key key = triplet_key(req);
-	int64_t until =
-		later(req->now, req->config->greylisting.auth_expire_ms);
-	struct write write = { .first_seen = seen->first_seen,
-		.blocked_until = seen->blocked_until,
-		.expires = until,
-		.has_passed = true,
-		.key = triplet_client_hash(key.group) };
-
-	remember_passed(triplets, key.group, until);
-	cache_remove(triplets->rows, triplet_row_hash(&key, seen->client));
-	queue_triplet(triplets, req, &key, key.group, &write);
-	queue_client(triplets, triplets->writes.removals, key.group, req->now,
-		until);
-	queue_client(triplets, triplets->writes.removals, key.exact, req->now,
-		until);
-}
-
-static void
-renew(struct triplets *triplets, struct slice client, int64_t now,
-	int64_t until)
-{
-	const struct client_memory *memory =
-		client.len == 0 ? NULL
-				: cache_get(triplets->clients,
-					  triplet_client_hash(client));
-
-	if (memory == NULL || memory->passed_until < now)
-		return;
-	remember_passed(triplets, client, until);
-	queue_client(triplets, triplets->writes.renewals, client, now, until);
-}
-
-/* Thirty rolling days need no write for each message: see RENEWAL_SLACK_S. */
-static void
-apply_client_seen(struct facts *facts, const void *data)
-{
-	const struct triplet *seen = data;
-	const struct request *req = facts->req;
-	struct triplets *triplets = facts->sources->triplets;
-	uint64_t expire_ms = req->config->greylisting.auth_expire_ms;
-	int64_t until = later(req->now, expire_ms);
-	int64_t slack = (int64_t)(expire_ms / 1000 / RENEWAL_SLACK_FRACTION);
-	struct triplet_key key;
-
-	if (slack > RENEWAL_SLACK_S)
-		slack = RENEWAL_SLACK_S;
-	if (seen->client_passed_until >= until - slack)
-		return;
-	key = triplet_key(req);
-	renew(triplets, key.group, req->now, until);
-	renew(triplets, key.exact, req->now, until);
+	queue(triplets, triplets->writes.triplets, write);
 }
 
 void
-effect_triplet_new(struct verdict *out, const struct request *req,
-	const struct triplet *seen)
+triplet_write_removal(struct triplets *triplets,
+	const struct triplet_write *write)
 {
-	(void)req;
-	effect_add(out, "remember the triplet", apply_new, seen);
+	queue(triplets, triplets->writes.removals, write);
 }
 
 void
-effect_triplet_blocked(struct verdict *out, const struct request *req,
-	const struct triplet *seen)
+triplet_write_renewal(struct triplets *triplets,
+	const struct triplet_write *write)
 {
-	(void)req;
-	effect_add(out, "count the early return", apply_blocked, seen);
-}
-
-void
-effect_triplet_passed(struct verdict *out, const struct request *req,
-	const struct triplet *seen)
-{
-	(void)req;
-	effect_add(out, "the client has passed", apply_passed, seen);
-}
-
-void
-effect_client_seen(struct verdict *out, const struct request *req,
-	const struct triplet *seen)
-{
-	(void)req;
-	effect_add(out, "the client's time runs anew", apply_client_seen, seen);
+	queue(triplets, triplets->writes.renewals, write);
 }

@@ -31,8 +31,8 @@ void __wrap_tables_refresh(struct tables *tables,
 	void (*done)(void *arg, bool is_fresh), void *arg);
 
 void
-__wrap_tables_refresh(struct tables *tables, void (*done)(void *arg, bool is_fresh),
-	void *arg)
+__wrap_tables_refresh(struct tables *tables,
+	void (*done)(void *arg, bool is_fresh), void *arg)
 {
 	(void)tables;
 	(void)done;
