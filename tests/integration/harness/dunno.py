@@ -1,12 +1,14 @@
 """A policy server that answers everything with one action: it shows that a
 private Postfix asks, before policyd is blamed for anything."""
 
+import socket
 import socketserver
 import threading
 
 
 class _Handler(socketserver.StreamRequestHandler):
     def handle(self):
+        self.server.connections.append(self.connection)
         attributes = {}
         for line in self.rfile:
             line = line.decode().rstrip("\n")
@@ -29,10 +31,17 @@ class Dunno:
         self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.action = action
         self._server.requests = []
+        self._server.connections = []
         self.requests = self._server.requests
         threading.Thread(target=self._server.serve_forever,
                          daemon=True).start()
 
     def stop(self):
+        """Also ends the connections, which Postfix would go on using."""
         self._server.shutdown()
         self._server.server_close()
+        for connection in self._server.connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
