@@ -207,7 +207,10 @@ journal_store_find(struct journal_store *store, struct slice what, size_t max,
 	search->arg = arg;
 	/* Nothing longer is stored, and bytes that are no text never match. */
 	what = column_text(arena, what, COLUMN_ADDRESS_MAX);
-	find_by_form(search, arena, what, max < FIND_MAX ? max : FIND_MAX);
+	if (max > FIND_MAX)
+		max = FIND_MAX;
+	/* "" is what many rows have as their login. */
+	find_by_form(search, arena, what, what.len > 0 ? max : 0);
 	arena_free(arena);
 }
 
