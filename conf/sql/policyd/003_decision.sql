@@ -27,6 +27,8 @@ CREATE TABLE IF NOT EXISTS decision (
   KEY slot_queue_id (slot, queue_id),
   KEY slot_sender (slot, sender),
   KEY slot_recipient (slot, recipient),
+  KEY slot_login (slot, sasl_username),
+  KEY slot_client (slot, client_address),
   KEY slot_time (slot, time_us)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci
 PARTITION BY LIST (slot) (
