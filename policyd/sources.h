@@ -17,6 +17,7 @@ struct journal;
 struct loop;
 struct notifier;
 struct reservations;
+struct schema;
 struct tables;
 struct triplets;
 struct worker;
@@ -36,6 +37,7 @@ struct sources {
 	struct journal *journal;           /* journal.h */
 	struct engine *engine;             /* engine.h */
 	struct worker *worker;             /* worker.h */
+	struct schema *schema;             /* schema.h */
 	struct control *control;           /* control.h */
 };
 

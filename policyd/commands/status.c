@@ -1,0 +1,243 @@
+/*
+ * "status": how the daemon is, for people and for monitoring. What is wrong
+ * is said first, each thing in a sentence.
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/metric.h"
+#include "policyd/commands/command.h"
+#include "policyd/commands/reply.h"
+#include "policyd/engine.h"
+#include "policyd/facts/reservation.h"
+#include "policyd/facts/tables.h"
+#include "policyd/facts/triplet.h"
+#include "policyd/instances.h"
+#include "policyd/journal.h"
+#include "policyd/schema.h"
+#include "policyd/sources.h"
+#include "policyd/version.h"
+#include "policyd/worker.h"
+
+static void
+field_text(struct command *command, const char *key, const char *title,
+	const char *text)
+{
+	reply_field(command, key, title, REPLY_TEXT);
+	reply_value(command, slice_of(text));
+}
+
+static void
+field_number(struct command *command, const char *key, const char *title,
+	enum reply_type type, uint64_t number)
+{
+	reply_field(command, key, title, type);
+	reply_unsigned(command, number);
+}
+
+static void
+reply_daemon(struct command *command)
+{
+	const struct sources *sources = command->sources;
+	struct journal_state journal;
+	struct triplets_state triplets;
+
+	journal_state(sources->journal, &journal);
+	triplets_state(sources->triplets, &triplets);
+	reply_fields(command, NULL, NULL);
+	field_text(command, "version", "version", POLICYD_VERSION);
+	field_text(command, "node", "node", sources->node);
+	field_number(command, "process", "process", REPLY_NUMBER,
+		sources->process);
+	field_number(command, "processes", "processes", REPLY_NUMBER,
+		sources->config->policyd.policy_processes);
+	field_number(command, "pid", "process id", REPLY_NUMBER,
+		(uint64_t)getpid());
+	field_number(command, "uptime", "running for", REPLY_SECONDS,
+		(uint64_t)(clock_wall() - sources->started_at));
+	field_text(command, "config", "configuration", sources->config->path);
+	field_number(command, "restarts", "processes that died", REPLY_NUMBER,
+		metric_get(METRIC_CHILD_RESTARTS));
+	field_number(command, "requests", "requests answered", REPLY_NUMBER,
+		metric_get(METRIC_REQUESTS));
+	field_number(command, "connections", "connections now", REPLY_NUMBER,
+		metric_get(METRIC_CONNECTIONS));
+	field_number(command, "decisions_waiting", "decisions waiting",
+		REPLY_NUMBER, engine_n_waiting(sources->engine));
+	field_number(command, "triplets_in_memory", "triplets in memory",
+		REPLY_NUMBER, triplets.n_triplets);
+	field_number(command, "clients_in_memory", "clients in memory",
+		REPLY_NUMBER, triplets.n_clients);
+	field_number(command, "triplets_bytes", "memory of both", REPLY_BYTES,
+		triplets.size_bytes);
+	field_number(command, "instances", "messages in transit", REPLY_NUMBER,
+		instances_count(sources->instances));
+	field_number(command, "decisions_in_memory", "decisions in memory",
+		REPLY_NUMBER, journal.n_decisions);
+	field_number(command, "decisions_since", "decisions since", REPLY_TIME,
+		(uint64_t)(journal.oldest_us / 1000000));
+	field_number(command, "writes_waiting", "writes waiting", REPLY_NUMBER,
+		triplets.n_waiting_writes + journal.n_waiting_sessions +
+			journal.n_waiting_decisions +
+			reservations_pending(sources->reservations));
+	field_number(command, "writes_lost", "writes lost", REPLY_NUMBER,
+		metric_get(METRIC_EFFECTS_LOST) +
+			metric_get(METRIC_SESSIONS_LOST));
+	reply_part_end(command);
+}
+
+static void
+reply_databases(struct command *command)
+{
+	static const struct reply_column columns[] = {
+		{ "name", "Database", REPLY_TEXT },
+		{ "is_up", "State", REPLY_UP },
+		{ "since", "Since", REPLY_TIME },
+		{ "connections", "Connections", REPLY_NUMBER },
+		{ "queued", "Queued", REPLY_NUMBER },
+		{ "server_version", "Server", REPLY_TEXT },
+		{ "error", "Error", REPLY_TEXT },
+	};
+	struct db_state state;
+
+	reply_table(command, "databases", "Databases", columns,
+		sizeof(columns) / sizeof(columns[0]));
+	for (size_t i = 0; i < CONFIG_DB_COUNT; i++) {
+		db_state(command->sources->db[i], &state);
+		reply_row(command);
+		reply_value(command, slice_of(state.label));
+		reply_bool(command, state.is_up);
+		reply_number(command, state.since);
+		reply_unsigned(command, state.n_connections);
+		reply_unsigned(command, state.n_queued);
+		reply_value(command, slice_of(state.server_version));
+		reply_value(command, slice_of(state.error));
+	}
+	reply_part_end(command);
+}
+
+static void
+reply_tables(struct command *command)
+{
+	static const struct reply_column columns[] = {
+		{ "name", "Table", REPLY_TEXT },
+		{ "rows", "Rows", REPLY_NUMBER },
+		{ "problems", "Problems", REPLY_NUMBER },
+		{ "loaded_at", "Read", REPLY_TIME },
+		{ "checked_at", "Checked", REPLY_TIME },
+		{ "error", "Error", REPLY_TEXT },
+	};
+	struct table_state state;
+
+	reply_table(command, "tables", "Tables", columns,
+		sizeof(columns) / sizeof(columns[0]));
+	for (size_t i = 0; i < TABLE_COUNT; i++) {
+		tables_state(command->sources->tables, (enum table_id)i,
+			&state);
+		reply_row(command);
+		reply_value(command, slice_of(state.name));
+		reply_unsigned(command, state.n_rows);
+		reply_unsigned(command, state.n_problems);
+		reply_number(command, state.loaded_at);
+		reply_number(command, state.checked_at);
+		reply_value(command, slice_of(state.error));
+	}
+	reply_part_end(command);
+}
+
+/* --- what is wrong ------------------------------------------------------ */
+
+static const struct reply_column finding_column[] = {
+	{ "text", "Findings", REPLY_TEXT },
+};
+
+struct findings {
+	struct command *command;
+	size_t n;
+	bool is_database;
+};
+
+__attribute__((format(printf, 2, 3))) static void
+find(struct findings *findings, const char *format, ...)
+{
+	char text[512];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	reply_row(findings->command);
+	reply_value(findings->command, slice_of(text));
+	findings->n++;
+}
+
+static void
+find_databases(struct findings *findings)
+{
+	struct db_state state;
+
+	for (size_t i = 0; i < CONFIG_DB_COUNT; i++) {
+		db_state(findings->command->sources->db[i], &state);
+		if (state.is_up)
+			continue;
+		findings->is_database = true;
+		find(findings, "database %s is not available: %s", state.label,
+			state.error[0] != '\0' ? state.error
+					       : "not connected yet");
+	}
+}
+
+static void
+find_tables(struct findings *findings)
+{
+	struct table_state state;
+
+	for (size_t i = 0; i < TABLE_COUNT; i++) {
+		tables_state(findings->command->sources->tables,
+			(enum table_id)i, &state);
+		if (state.error[0] != '\0' && !findings->is_database)
+			find(findings, "table %s: %s", state.name, state.error);
+		else if (state.loaded_at == 0 && !findings->is_database)
+			find(findings, "table %s was not read yet", state.name);
+		if (state.n_problems > 0)
+			find(findings,
+				"table %s: %zu rows make no sense and are left "
+				"out; see \"policyctl policy check\"",
+				state.name, state.n_problems);
+	}
+}
+
+static void
+find_schema(struct findings *findings)
+{
+	const struct schema *schema = findings->command->sources->schema;
+	const char *missing;
+
+	if (schema == NULL || schema_is_complete(schema, &missing) ||
+		missing[0] == '\0')
+		return;
+	find(findings, "missing: %s; run \"policyctl db migrate\"", missing);
+}
+
+void
+command_status(struct command *command)
+{
+	struct findings findings = { command, 0, false };
+
+	reply_table(command, "findings", NULL, finding_column, 1);
+	find_databases(&findings);
+	find_schema(&findings);
+	find_tables(&findings);
+	reply_part_end(command);
+	reply_daemon(command);
+	reply_databases(command);
+	reply_tables(command);
+	if (findings.is_database)
+		reply_end(command, COMMAND_EXIT_NO_DATABASE);
+	else
+		reply_end(command, findings.n > 0 ? COMMAND_EXIT_FINDINGS
+						  : COMMAND_EXIT_DONE);
+}
