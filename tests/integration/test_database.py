@@ -31,7 +31,8 @@ def n_triplets(mariadb):
 
 
 def is_up(policyd):
-    return all(one["is_up"] for one in policyd.json("status")["databases"])
+    status = policyd.json("status", status=None)
+    return all(one["is_up"] for one in status["databases"])
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
@@ -113,6 +114,7 @@ def test_it_is_said_once(policyd, mariadb):
         ask_new(client, 200, first=1000)
         status = policyd.json("status", status=None)
         assert not all(one["is_up"] for one in status["databases"])
+        assert policyd.ctl_run("status").returncode == 6
         lines = policyd.log().splitlines()[before:]
         trouble = [line for line in lines
                    if "level=error" in line or "level=warning" in line]

@@ -10,7 +10,8 @@ from . import BIN, IS_INSTALLED, SBIN, SOURCE, wait_for
 from .policy import Client
 
 SANITIZER = re.compile(
-    r"ERROR: (Address|Leak|Thread)Sanitizer|runtime error:")
+    r"ERROR: (Address|Leak|Thread)Sanitizer|runtime error:"
+    r"|Sanitizer has encountered a fatal error|DEADLYSIGNAL")
 
 
 def settings_for(directory, database, ports, **more):
