@@ -23,7 +23,7 @@ TABLES = ("iredapd.throttle_tracking", "iredapd.throttle",
 
 
 def pytest_collection_modifyitems(items):
-    if not os.path.exists(os.path.join(BUILD, "policyd/policyd")):
+    if not os.path.exists(os.path.join(BUILD, "policyd/policyctl")):
         missing = pytest.mark.skip(reason="no policyd in " + BUILD)
         for item in items:
             if "needs_no_daemon" not in item.keywords:

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 
-from . import BIN, IS_INSTALLED, SBIN, SOURCE, wait_for
+from . import BIN, BUILD, IS_INSTALLED, SBIN, SOURCE, wait_for
 from .policy import Client
 
 SANITIZER = re.compile(
@@ -116,11 +116,11 @@ class Policyd:
 
     def spawn(self):
         """Starts the processes and returns before they are ready."""
-        name = "policyd-testclock" if self.clock else "policyd"
+        program = os.path.join(BUILD, "tests/policyd-testclock") \
+            if self.clock else os.path.join(SBIN, "policyd")
         with open(self.log_path, "a") as log:
             self.process = subprocess.Popen(
-                [os.path.join(SBIN, name),
-                 "--config", self.path, "--foreground"],
+                [program, "--config", self.path, "--foreground"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=self._environment(), start_new_session=True)
         return self
