@@ -87,8 +87,8 @@ launch() {
 wait_until_ready() {
 	tries=$((START_SECONDS * 20))
 	while [ $tries -gt 0 ]; do
-		if [ -S "$socket" ] && mariadb-admin --no-defaults \
-			--socket="$socket" -u root ping >/dev/null 2>&1; then
+		if [ -S "$socket" ] && mariadb --no-defaults \
+			--socket="$socket" -u root -e "DO 0" >/dev/null 2>&1; then
 			return
 		fi
 		kill -0 $child 2>/dev/null || die "mariadbd ended: see $log"
