@@ -198,9 +198,10 @@ def main():
         is_fine = serve(directory, "--once" in sys.argv[1:])
     except KeyboardInterrupt:
         return 130
-    finally:
-        if is_passing:
-            shutil.rmtree(directory, ignore_errors=True)
+    except (AssertionError, OSError, subprocess.SubprocessError) as error:
+        sys.exit("quickstart: %s\nThe logs are in %s" % (error, directory))
+    if is_passing:
+        shutil.rmtree(directory, ignore_errors=True)
     return 0 if is_fine else 1
 
 
