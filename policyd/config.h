@@ -85,6 +85,7 @@ struct config {
 		uint64_t decisions;  /* held in memory for explain */
 		/* effects while the database is away */
 		uint64_t waiting_writes;
+		uint64_t log_rows_per_second;
 	} limits;
 
 	/* [mail] */

@@ -213,6 +213,9 @@ static const struct config_setting settings[] = {
 	NUMBER("limits", "waiting_writes", limits.waiting_writes, "100000",
 		1000, 10000000, CONFIG_RESTART,
 		"changes that wait while the database is away"),
+	NUMBER("limits", "log_rows_per_second", limits.log_rows_per_second,
+		"1000", 10, 1000000, CONFIG_RESTART,
+		"rows of smtp_sessions, and of decision, written in a second"),
 
 	LIST(CONFIG_NETWORKS, "mail", "trusted_networks",
 		mail.trusted_networks, mail.n_trusted_networks, "",

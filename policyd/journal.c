@@ -255,6 +255,12 @@ journal_new(struct sources *sources)
 }
 
 void
+journal_hurry(struct journal *journal)
+{
+	journal_rows_hurry(journal->rows);
+}
+
+void
 journal_free(struct journal *journal)
 {
 	if (journal == NULL)

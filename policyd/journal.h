@@ -21,6 +21,8 @@ struct sources;
 
 struct journal *journal_new(struct sources *sources);
 void journal_free(struct journal *journal);
+/* The program is about to end: writes what waits as fast as it can. */
+void journal_hurry(struct journal *journal);
 /* A decision is final; copies what it keeps. */
 void journal_record(struct journal *journal, const struct decision *decision);
 /* Gives the decision a code that was not used for days. */

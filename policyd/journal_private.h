@@ -141,6 +141,8 @@ void journal_rows_session(struct journal_rows *rows,
 /* Writes a row of policyd.decision. */
 void journal_rows_decision(struct journal_rows *rows,
 	const struct decision *decision, struct slice explanation);
+/* No pace any more: the program ends. */
+void journal_rows_hurry(struct journal_rows *rows);
 size_t journal_rows_sessions_waiting(const struct journal_rows *rows);
 size_t journal_rows_decisions_waiting(const struct journal_rows *rows);
 

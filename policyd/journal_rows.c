@@ -369,6 +369,8 @@ writer_open(struct writer *writer, struct journal_rows *rows,
 {
 	writer->rows = rows;
 	writer->batch = db_batch_new(rows->sources->db[db], ops, writer);
+	db_batch_pace(writer->batch,
+		rows->sources->config->limits.log_rows_per_second);
 }
 
 static void
@@ -401,6 +403,13 @@ journal_rows_free(struct journal_rows *rows)
 	writer_close(&rows->decisions);
 	str_free(&rows->json);
 	x_free(rows);
+}
+
+void
+journal_rows_hurry(struct journal_rows *rows)
+{
+	db_batch_pace(rows->sessions.batch, 0);
+	db_batch_pace(rows->decisions.batch, 0);
 }
 
 size_t

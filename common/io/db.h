@@ -196,6 +196,11 @@ struct db_batch *db_batch_new(struct db *db, const struct db_batch_ops *ops,
 void db_batch_free(struct db_batch *batch);
 /* False when max_waiting is reached: the item was not taken. */
 bool db_batch_add(struct db_batch *batch, struct db_item *item);
+/*
+ * At most so many items in a second from now on, 0 for as many as go through:
+ * for rows that can wait while others may not.
+ */
+void db_batch_pace(struct db_batch *batch, uint64_t items_per_second);
 /* Items added and not yet answered. */
 size_t db_batch_pending(const struct db_batch *batch);
 

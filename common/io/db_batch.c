@@ -52,6 +52,7 @@ struct db_batch {
 	struct loop_timer *rest_timer;
 	uint64_t rest_ms;
 	bool is_resting;
+	uint64_t items_per_second; /* and after a success, for this pace */
 };
 
 static void
@@ -217,6 +218,16 @@ rest(struct db_batch *batch)
 	loop_timer_set(batch->rest_timer, db_jitter_ms(batch->rest_ms));
 }
 
+static void
+keep_pace(struct db_batch *batch, size_t n_done)
+{
+	if (batch->items_per_second == 0)
+		return;
+	batch->is_resting = true;
+	loop_timer_set(batch->rest_timer,
+		n_done * 1000 / batch->items_per_second);
+}
+
 /* The database is back, or it is time to ask again whether it is. */
 static void
 wake(void *arg)
@@ -270,6 +281,7 @@ statement_done(void *arg, const struct db_result *result)
 		split(batch, flight);
 	} else {
 		batch->rest_ms = 0;
+		keep_pace(batch, flight->n_items);
 		tell(batch, flight, result);
 	}
 	flight_free(flight);
@@ -405,6 +417,14 @@ db_batch_add(struct db_batch *batch, struct db_item *item)
 	if (!batch->is_resting)
 		loop_turn_ask(batch->turn);
 	return true;
+}
+
+void
+db_batch_pace(struct db_batch *batch, uint64_t items_per_second)
+{
+	batch->items_per_second = items_per_second;
+	if (items_per_second == 0 && batch->is_resting)
+		wake(batch);
 }
 
 size_t

@@ -28,6 +28,7 @@ struct db_batch *__wrap_db_batch_new(struct db *db,
 	const struct db_batch_ops *ops, void *owner);
 bool __wrap_db_batch_add(struct db_batch *batch, struct db_item *item);
 void __wrap_db_batch_free(struct db_batch *batch);
+void __wrap_db_batch_pace(struct db_batch *batch, uint64_t items_per_second);
 void __wrap_db_run(struct db *db, const struct db_statement *statement,
 	const struct db_value *values, uint64_t deadline_ms, db_done_fn *done,
 	void *arg);
@@ -71,6 +72,13 @@ answer(struct db_batch *batch, struct db_result result)
 	batch->n = 0;
 	if (n > 0)
 		batch->ops->done(batch->owner, batch->items, n, &result);
+}
+
+void
+__wrap_db_batch_pace(struct db_batch *batch, uint64_t items_per_second)
+{
+	(void)batch;
+	(void)items_per_second;
 }
 
 void

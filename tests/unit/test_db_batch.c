@@ -149,6 +149,32 @@ START_TEST(a_batch_is_bounded)
 }
 END_TEST
 
+START_TEST(a_pace_is_kept)
+{
+	static struct counted items[500];
+	struct db_config config = fixture_socket_config();
+	struct db *db = fixture_pool(&config);
+	unsigned n_statements = 0;
+	struct db_batch *batch = db_batch_new(db, &counter_ops, &n_statements);
+
+	/* The first statement takes what its size allows, then it rests. */
+	db_batch_pace(batch, 1);
+	for (size_t i = 0; i < 500; i++)
+		items[i] = (struct counted){ .key = "paced", .n = 1 };
+	add_all(batch, items, 500);
+	while (n_statements == 0)
+		loop_run_for(fixture.loop, 10);
+	loop_run_for(fixture.loop, 50);
+	ck_assert_uint_eq(n_statements, 1);
+	ck_assert_uint_gt(db_batch_pending(batch), 0);
+	db_batch_pace(batch, 0);
+	fixture_wait();
+	ck_assert_uint_eq(db_batch_pending(batch), 0);
+	db_batch_free(batch);
+	db_free(db);
+}
+END_TEST
+
 START_TEST(one_bad_item_spoils_no_other)
 {
 	static struct counted items[50];
@@ -228,8 +254,9 @@ int
 main(void)
 {
 	const TTest *const tests[] = { a_turn_makes_one_statement,
-		a_batch_is_bounded, one_bad_item_spoils_no_other,
-		what_is_left_in_a_batch_is_told, patience_outlives_the_server };
+		a_batch_is_bounded, a_pace_is_kept,
+		one_bad_item_spoils_no_other, what_is_left_in_a_batch_is_told,
+		patience_outlives_the_server };
 
 	return fixture_main("db_batch", tests,
 		sizeof(tests) / sizeof(tests[0]));
