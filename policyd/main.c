@@ -1,12 +1,8 @@
-#include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
-#include "common/base/log.h"
 #include "policyd/config.h"
 #include "policyd/supervisor.h"
 #include "policyd/version.h"
@@ -108,14 +104,5 @@ main(int argc, char **argv)
 		config_unref(config);
 		return EX_OK;
 	}
-	/* In the foreground the log goes where a container collects it. */
-	if (options.is_foreground)
-		config->log.target = LOG_TARGET_STDERR;
-	log_open("policyd", &config->log);
-	if (!options.is_foreground && daemon(0, 0) < 0) {
-		log_error("cannot go to the background: %s", strerror(errno));
-		config_unref(config);
-		return EX_OSERR;
-	}
-	return supervisor_run(config);
+	return supervisor_run(config, options.is_foreground);
 }

@@ -60,6 +60,7 @@ struct supervisor {
 	struct child *children;
 	size_t n_children;
 	int signal_fd;
+	bool is_foreground;
 	bool is_announced; /* READY=1 was sent */
 	bool is_stopping;
 	int64_t kill_at_us;
@@ -324,6 +325,16 @@ send_config(struct supervisor *supervisor, const struct str *packed)
 }
 
 static void
+open_log(const struct supervisor *supervisor)
+{
+	struct config *config = supervisor->config;
+
+	if (supervisor->is_foreground)
+		config->log.target = LOG_TARGET_STDERR;
+	log_open("policyd", &config->log);
+}
+
+static void
 take_config(struct supervisor *supervisor, struct config *config,
 	struct str *remarks)
 {
@@ -331,10 +342,10 @@ take_config(struct supervisor *supervisor, struct config *config,
 
 	str_init(&packed, CHANNEL_MESSAGE_MAX);
 	config_restart_needed(supervisor->config, config, remarks);
-	channel_pack_config(config, &packed);
 	config_unref(supervisor->config);
 	supervisor->config = config;
-	log_open("policyd", &config->log);
+	open_log(supervisor);
+	channel_pack_config(config, &packed);
 	send_config(supervisor, &packed);
 	explicit_bzero(packed.data, packed.size);
 	str_free(&packed);
@@ -602,35 +613,57 @@ make_children(struct supervisor *supervisor)
 	}
 }
 
-int
-supervisor_run(struct config *config)
+static void
+supervisor_free(struct supervisor *supervisor)
 {
-	struct supervisor supervisor = { .config = config };
-	char err[ERROR_MAX];
-	int status = EX_OK;
+	close_sockets(supervisor);
+	if (supervisor->signal_fd >= 0)
+		close(supervisor->signal_fd);
+	for (size_t i = 0; i < supervisor->n_children; i++)
+		channel_free(&supervisor->children[i].channel);
+	x_free(supervisor->children);
+	x_free(supervisor->policy_fds);
+	x_free(supervisor->policy_addresses);
+	config_unref(supervisor->config);
+	log_close();
+}
 
-	if (privileges_find(config, &supervisor.privileges, err, sizeof(err)) <
-		0) {
+/* Everything that may fail for want of a right. 0, or an exit status. */
+static int
+prepare(struct supervisor *supervisor)
+{
+	char err[ERROR_MAX];
+
+	if (privileges_find(supervisor->config, &supervisor->privileges, err,
+		    sizeof(err)) < 0) {
 		log_error("%s", err);
-		config_unref(config);
 		return EX_NOUSER;
 	}
-	metric_init();
-	supervisor.signal_fd = take_signals();
-	make_children(&supervisor);
-	if (open_sockets(&supervisor) == 0)
+	make_children(supervisor);
+	if (open_sockets(supervisor) < 0)
+		return EX_OSERR;
+	if (!supervisor->is_foreground && daemon(0, 0) < 0) {
+		log_error("cannot go to the background: %s", strerror(errno));
+		return EX_OSERR;
+	}
+	return EX_OK;
+}
+
+int
+supervisor_run(struct config *config, bool is_foreground)
+{
+	struct supervisor supervisor = { .config = config,
+		.is_foreground = is_foreground,
+		.signal_fd = -1 };
+	const int status = prepare(&supervisor);
+
+	if (status == EX_OK) {
+		open_log(&supervisor);
+		metric_init();
+		supervisor.signal_fd = take_signals();
 		serve(&supervisor);
-	else
-		status = EX_OSERR;
-	close_sockets(&supervisor);
-	close(supervisor.signal_fd);
-	for (size_t i = 0; i < supervisor.n_children; i++)
-		channel_free(&supervisor.children[i].channel);
-	x_free(supervisor.children);
-	x_free(supervisor.policy_fds);
-	x_free(supervisor.policy_addresses);
-	config_unref(supervisor.config);
-	log_info("stopped");
-	log_flush();
+		log_info("stopped");
+	}
+	supervisor_free(&supervisor);
 	return status;
 }

@@ -11,12 +11,17 @@
  * refused while a process is away.
  */
 
+#include <stdbool.h>
+
 struct config;
 
 /*
  * Runs until it is told to stop. Takes over one reference of config.
- * Returns the exit status of the program.
+ * Returns the exit status of the program. What goes wrong before it serves is
+ * told on stderr. In the foreground the log goes there all the time, where a
+ * container or a service manager collects it; else it goes to the background
+ * once the sockets are bound.
  */
-int supervisor_run(struct config *config);
+int supervisor_run(struct config *config, bool is_foreground);
 
 #endif

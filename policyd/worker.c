@@ -22,6 +22,7 @@
 #include "policyd/journal.h"
 #include "policyd/notifier.h"
 #include "policyd/policy_server.h"
+#include "policyd/schema.h"
 #include "policyd/sources.h"
 
 #define NODE_MAX 64
@@ -91,6 +92,7 @@ on_drained(void *arg)
 	struct worker *worker = arg;
 
 	worker->is_drained = true;
+	journal_hurry(worker->sources.journal);
 	loop_timer_set(worker->stop_timer, 0);
 }
 
@@ -284,6 +286,7 @@ make_sources(struct worker *worker, const struct worker_start *start)
 	name_node(sources);
 	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)
 		open_database(sources, (enum config_db_id)i);
+	sources->schema = schema_new(sources);
 	sources->journal = journal_new(sources);
 	sources->tables = tables_new(sources);
 	sources->triplets = triplets_new(sources);
@@ -303,6 +306,7 @@ free_sources(struct sources *sources)
 	triplets_free(sources->triplets);
 	tables_free(sources->tables);
 	journal_free(sources->journal);
+	schema_free(sources->schema);
 	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)
 		db_free(sources->db[i]);
 	x_free(sources->node);
