@@ -1,0 +1,695 @@
+/*
+ * "db migrate" and "db status": makes or adopts the databases iredapd and
+ * policyd. It needs no daemon: it is what is run before the first one. Every
+ * file is applied once, in the order of migrations.def, under a lock, and
+ * recorded; each is written so that applying it twice would do no harm.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/base/num.h"
+#include "common/io/db.h"
+#include "common/io/loop.h"
+#include "policyd/commands/command.h"
+#include "policyd/commands/reply.h"
+#include "policyd/config.h"
+#include "policyd/ctl/local.h"
+#include "policyd/ctl/sql_file.h"
+#include "policyd/schema.h"
+#include "policyd/version.h"
+
+#define CONNECT_TIMEOUT_MS 10000
+/* Rebuilding a big table takes its time. */
+#define STATEMENT_TIMEOUT_MS (60 * 60 * UINT64_C(1000))
+#define LOCK_SECONDS         10
+#define MIGRATIONS_MAX       64
+#define ERROR_MAX            600
+#define PASSWORD_MAX         1024
+
+/* JSON_TABLE came with it. */
+#define SERVER_MAJOR_MIN 10
+#define SERVER_MINOR_MIN 6
+
+enum { TARGET_POLICYD, TARGET_IREDAPD, TARGET_COUNT };
+
+struct target {
+	const char *label; /* folder of conf/sql */
+	enum config_db_id id;
+	struct db *db;
+	bool exists;
+};
+
+struct migrate {
+	struct command *command;
+	struct loop *loop;
+	struct config *config;
+	const char *user; /* NULL: the daemon's */
+	char *password;   /* NULL: the daemon's */
+	const char *sql_dir;
+	struct target targets[TARGET_COUNT];
+	char server_version[64];
+	bool is_applied[MIGRATIONS_MAX];
+	int64_t applied_at[MIGRATIONS_MAX];
+	/* What the statement that ran last has said: */
+	enum db_status status;
+	unsigned error_number;
+	char error[ERROR_MAX];
+	uint64_t n_rows, number;
+	void (*take_rows)(struct migrate *migrate, const struct db_rows *rows);
+};
+
+static bool
+is_given(const struct command *command, const char *name)
+{
+	struct slice value;
+
+	return command_argument(&command->request, name, &value);
+}
+
+/* --- statements --------------------------------------------------------- */
+
+static void
+on_done(void *arg, const struct db_result *result)
+{
+	struct migrate *migrate = arg;
+
+	migrate->status = result->status;
+	migrate->error_number = result->error_number;
+	(void)snprintf(migrate->error, sizeof(migrate->error), "%s",
+		result->error);
+	if (result->status != DB_OK)
+		return;
+	migrate->n_rows = db_rows_count(result->rows);
+	if (migrate->take_rows != NULL)
+		migrate->take_rows(migrate, result->rows);
+}
+
+static bool
+run(struct migrate *migrate, struct target *target,
+	const struct db_statement *statement, const struct db_value *values,
+	void (*take_rows)(struct migrate *migrate, const struct db_rows *rows))
+{
+	migrate->take_rows = take_rows;
+	migrate->n_rows = 0;
+	db_run_and_wait(migrate->loop, target->db, statement, values,
+		STATEMENT_TIMEOUT_MS, on_done, migrate);
+	return migrate->status == DB_OK;
+}
+
+static const char *
+user_of(const struct migrate *migrate, const struct target *target)
+{
+	return migrate->user != NULL ? migrate->user
+				     : migrate->config->db[target->id].user;
+}
+
+/* database "": no database is chosen. */
+static void
+connect_target(struct migrate *migrate, struct target *target,
+	const char *database)
+{
+	const struct config_db *from = &migrate->config->db[target->id];
+	const char *password =
+		migrate->user != NULL ? migrate->password : from->password;
+	const struct db_config config = {
+		.label = target->label,
+		.socket = from->socket,
+		.host = from->host,
+		.port = from->port,
+		.user = user_of(migrate, target),
+		.password = password != NULL ? password : "",
+		.database = database,
+		.tls = from->tls,
+		.tls_ca = from->tls_ca,
+		.connections = 1, /* GET_LOCK() holds for a connection */
+		.connect_timeout_ms = CONNECT_TIMEOUT_MS,
+		.statement_timeout_ms = STATEMENT_TIMEOUT_MS,
+		.queue_max = 8,
+	};
+
+	db_free(target->db);
+	target->db = db_new(migrate->loop, &config);
+}
+
+/* --- what is wrong ------------------------------------------------------ */
+
+static void
+fail(struct migrate *migrate, const struct target *target, const char *what)
+{
+	const struct config_db *db = &migrate->config->db[target->id];
+	const bool is_away = migrate->status == DB_UNAVAILABLE;
+
+	reply_error(migrate->command,
+		is_away ? COMMAND_EXIT_NO_DATABASE : COMMAND_EXIT_REFUSED,
+		"database %s at %s, user %s: %s: %s", db->name,
+		db->host[0] != '\0' ? db->host : db->socket,
+		user_of(migrate, target), what, migrate->error);
+}
+
+/* The user has to be made by somebody who may: say how. */
+static void
+fail_rights(struct migrate *migrate, const struct target *target,
+	const char *what)
+{
+	const struct config_db *db = &migrate->config->db[target->id];
+
+	reply_error(migrate->command, COMMAND_EXIT_REFUSED,
+		"database %s, user %s: %s: %s\n"
+		"Run these as an administrator of MariaDB, or this command "
+		"with --user and --password-file of one:\n"
+		"  CREATE DATABASE IF NOT EXISTS `%s` CHARACTER SET utf8mb4 "
+		"COLLATE utf8mb4_unicode_ci;\n"
+		"  GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, "
+		"INDEX, REFERENCES ON `%s`.* TO '%s'@'localhost';",
+		db->name, user_of(migrate, target), what, migrate->error,
+		db->name, db->name, db->user);
+}
+
+/* --- the server --------------------------------------------------------- */
+
+static void
+take_version(struct migrate *migrate, const struct db_rows *rows)
+{
+	if (db_rows_count(rows) == 1)
+		(void)snprintf(migrate->server_version,
+			sizeof(migrate->server_version), "%.*s",
+			SLICE_ARG(db_rows_text(rows, 0, 0)));
+}
+
+/* "10.11.6-MariaDB-0+deb12u1" */
+static bool
+is_new_enough(struct slice version)
+{
+	struct slice major, minor;
+	uint64_t a, b;
+
+	if (slice_find(version, '.') < 0)
+		return false;
+	(void)slice_split(&version, '.', &major);
+	(void)slice_split(&version, '.', &minor);
+	return num_parse_u64(major, UINT16_MAX, &a) &&
+	       num_parse_u64(minor, UINT16_MAX, &b) &&
+	       (a > SERVER_MAJOR_MIN ||
+		       (a == SERVER_MAJOR_MIN && b >= SERVER_MINOR_MIN));
+}
+
+static bool
+check_server(struct migrate *migrate, struct target *target)
+{
+	static const struct db_statement statement = {
+		.name = "server_version",
+		.sql = "SELECT VERSION()",
+		.access = DB_READS,
+		.params = "",
+		.columns = "s",
+	};
+
+	if (!run(migrate, target, &statement, NULL, take_version)) {
+		fail(migrate, target, "cannot be asked");
+		return false;
+	}
+	if (is_new_enough(slice_of(migrate->server_version)) &&
+		strstr(migrate->server_version, "MariaDB") != NULL)
+		return true;
+	reply_error(migrate->command, COMMAND_EXIT_REFUSED,
+		"the server is %s; policyd needs MariaDB %d.%d or newer",
+		migrate->server_version, SERVER_MAJOR_MIN, SERVER_MINOR_MIN);
+	return false;
+}
+
+static bool
+look_for_database(struct migrate *migrate, struct target *target)
+{
+	static const struct db_statement statement = {
+		.name = "find_database",
+		.sql = "SELECT 1 FROM information_schema.schemata"
+		       " WHERE schema_name = ?",
+		.access = DB_READS,
+		.params = "s",
+		.columns = "u",
+	};
+	const struct db_value value = {
+		.text = slice_of(migrate->config->db[target->id].name),
+	};
+
+	if (!run(migrate, target, &statement, &value, NULL)) {
+		fail(migrate, target, "cannot be looked for");
+		return false;
+	}
+	target->exists = migrate->n_rows > 0;
+	return true;
+}
+
+/* A name cannot be a parameter, so it must not need quoting. */
+static bool
+is_plain_name(const char *name)
+{
+	return name[0] != '\0' &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz"
+			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-$") ==
+		       strlen(name);
+}
+
+static bool
+create_database(struct migrate *migrate, struct target *target)
+{
+	const char *name = migrate->config->db[target->id].name;
+	char sql[256];
+	const struct db_statement statement = {
+		.name = "create_database",
+		.sql = sql,
+		.access = DB_WRITES,
+		.params = "",
+		.columns = "",
+	};
+
+	if (!is_plain_name(name)) {
+		reply_error(migrate->command, COMMAND_EXIT_REFUSED,
+			"the database \"%s\" does not exist, and its name has "
+			"characters that this command does not put into a "
+			"statement; create it by hand",
+			name);
+		return false;
+	}
+	(void)snprintf(sql, sizeof(sql),
+		"CREATE DATABASE IF NOT EXISTS `%s` CHARACTER SET utf8mb4"
+		" COLLATE utf8mb4_unicode_ci",
+		name);
+	if (run(migrate, target, &statement, NULL, NULL)) {
+		reply_text(migrate->command, "created database %s", name);
+		target->exists = true;
+		return true;
+	}
+	fail_rights(migrate, target, "does not exist and cannot be created");
+	return false;
+}
+
+/* --- what was applied --------------------------------------------------- */
+
+static void
+take_applied(struct migrate *migrate, const struct db_rows *rows)
+{
+	for (size_t row = 0; row < db_rows_count(rows); row++) {
+		const int i = migration_find(db_rows_text(rows, row, 0),
+			(unsigned)db_rows_u64(rows, row, 1));
+
+		if (i < 0)
+			continue;
+		migrate->is_applied[i] = true;
+		migrate->applied_at[i] = db_rows_i64(rows, row, 2);
+	}
+}
+
+#define ER_NO_SUCH_TABLE 1146u
+
+static bool
+read_applied(struct migrate *migrate)
+{
+	static const struct db_statement statement = {
+		.name = "read_migrations",
+		.sql = "SELECT database_name, number, applied_at"
+		       " FROM schema_migration",
+		.access = DB_READS,
+		.params = "",
+		.columns = "sui",
+	};
+	struct target *target = &migrate->targets[TARGET_POLICYD];
+
+	if (!target->exists ||
+		run(migrate, target, &statement, NULL, take_applied) ||
+		migrate->error_number == ER_NO_SUCH_TABLE)
+		return true;
+	fail(migrate, target, "schema_migration cannot be read");
+	return false;
+}
+
+/* --- applying ----------------------------------------------------------- */
+
+static void
+take_number(struct migrate *migrate, const struct db_rows *rows)
+{
+	migrate->number =
+		db_rows_count(rows) == 1 && !db_rows_is_null(rows, 0, 0)
+			? db_rows_u64(rows, 0, 0)
+			: 0;
+}
+
+static bool
+take_lock(struct migrate *migrate)
+{
+	static const struct db_statement statement = {
+		.name = "lock_migrations",
+		.sql = "SELECT GET_LOCK('policyd.migrate', ?)",
+		.access = DB_WRITES,
+		.params = "u",
+		.columns = "u",
+	};
+	const struct db_value seconds = { .number = LOCK_SECONDS };
+	struct target *target = &migrate->targets[TARGET_POLICYD];
+
+	if (!run(migrate, target, &statement, &seconds, take_number)) {
+		fail(migrate, target, "cannot be locked");
+		return false;
+	}
+	if (migrate->number == 1)
+		return true;
+	reply_error(migrate->command, COMMAND_EXIT_REFUSED,
+		"another \"policyctl db migrate\" is at work; try again when "
+		"it has ended");
+	return false;
+}
+
+static struct target *
+target_of(struct migrate *migrate, const struct migration *migration)
+{
+	for (size_t i = 0; i < TARGET_COUNT; i++)
+		if (strcmp(migrate->targets[i].label, migration->database) == 0)
+			return &migrate->targets[i];
+	assert(!"a migration for a database that is not ours");
+	return NULL;
+}
+
+static bool
+record(struct migrate *migrate, const struct migration *migration)
+{
+	static const struct db_statement statement = {
+		.name = "record_migration",
+		.sql = "INSERT IGNORE INTO schema_migration (database_name,"
+		       " number, name, applied_at) VALUES (?, ?, ?, ?)",
+		.access = DB_WRITES,
+		.params = "susu",
+		.columns = "",
+	};
+	const struct db_value values[] = {
+		{ .text = slice_of(migration->database) },
+		{ .number = migration->number },
+		{ .text = slice_of(migration->name) },
+		{ .number = (uint64_t)clock_wall() },
+	};
+	struct target *target = &migrate->targets[TARGET_POLICYD];
+
+	if (run(migrate, target, &statement, values, NULL))
+		return true;
+	fail(migrate, target, "a migration cannot be recorded");
+	return false;
+}
+
+static bool
+run_file(struct migrate *migrate, struct target *target, struct slice text,
+	const char *path)
+{
+	struct str sql;
+	bool is_good = true;
+
+	str_init(&sql, SQL_FILE_MAX);
+	while (is_good && sql_next_statement(&text, &sql)) {
+		const struct db_statement statement = {
+			.name = path,
+			.sql = str_text(&sql),
+			.access = DB_WRITES,
+			.params = "",
+			.columns = "",
+		};
+
+		is_good = run(migrate, target, &statement, NULL, NULL);
+	}
+	str_free(&sql);
+	if (!is_good && migrate->status == DB_REFUSED)
+		fail_rights(migrate, target, path);
+	else if (!is_good)
+		fail(migrate, target, path);
+	return is_good;
+}
+
+static bool
+apply(struct migrate *migrate, const struct migration *migration)
+{
+	char path[4096];
+	struct str text;
+	bool is_good;
+
+	(void)snprintf(path, sizeof(path), "%s/%s/%03u_%s.sql",
+		migrate->sql_dir, migration->database, migration->number,
+		migration->name);
+	str_init(&text, SQL_FILE_MAX);
+	is_good = sql_file_read(path, &text);
+	if (!is_good)
+		reply_error(migrate->command, COMMAND_EXIT_REFUSED,
+			"%s: %s; --sql-dir tells where the files are", path,
+			strerror(errno));
+	else
+		is_good = run_file(migrate, target_of(migrate, migration),
+				  str_slice(&text), path) &&
+			  record(migrate, migration);
+	str_free(&text);
+	if (is_good)
+		reply_text(migrate->command, "applied %s/%03u_%s",
+			migration->database, migration->number,
+			migration->name);
+	return is_good;
+}
+
+/* False when the command was ended. */
+static bool
+apply_all(struct migrate *migrate)
+{
+	size_t n_applied = 0;
+
+	for (size_t i = 0; i < TARGET_COUNT; i++) {
+		struct target *target = &migrate->targets[i];
+
+		if (!target->exists && !create_database(migrate, target))
+			return false;
+		connect_target(migrate, target,
+			migrate->config->db[target->id].name);
+	}
+	/* What another one applied meanwhile shows under the lock. */
+	if (!take_lock(migrate) || !read_applied(migrate))
+		return false;
+	for (size_t i = 0; i < n_migrations; i++) {
+		if (migrate->is_applied[i])
+			continue;
+		if (!apply(migrate, &migrations[i]))
+			return false;
+		n_applied++;
+	}
+	if (n_applied == 0)
+		reply_text(migrate->command,
+			"nothing to do: all %zu migrations are there",
+			n_migrations);
+	return true;
+}
+
+/* --- showing ------------------------------------------------------------ */
+
+static size_t
+reply_migrations(struct migrate *migrate)
+{
+	static const struct reply_column columns[] = {
+		{ "database", "Database", REPLY_TEXT },
+		{ "number", "Number", REPLY_NUMBER },
+		{ "name", "Name", REPLY_TEXT },
+		{ "is_applied", "Applied", REPLY_BOOL },
+		{ "applied_at", "When", REPLY_TIME },
+	};
+	struct command *command = migrate->command;
+	size_t n_missing = 0;
+
+	reply_table(command, "migrations", "Migrations", columns,
+		sizeof(columns) / sizeof(columns[0]));
+	for (size_t i = 0; i < n_migrations; i++) {
+		reply_row(command);
+		reply_value(command, slice_of(migrations[i].database));
+		reply_unsigned(command, migrations[i].number);
+		reply_value(command, slice_of(migrations[i].name));
+		reply_bool(command, migrate->is_applied[i]);
+		if (migrate->is_applied[i])
+			reply_number(command, migrate->applied_at[i]);
+		else
+			reply_null(command);
+		n_missing += !migrate->is_applied[i];
+	}
+	reply_part_end(command);
+	return n_missing;
+}
+
+static void
+reply_databases(struct migrate *migrate)
+{
+	static const struct reply_column columns[] = {
+		{ "database", "Database", REPLY_TEXT },
+		{ "exists", "Exists", REPLY_BOOL },
+		{ "user", "User", REPLY_TEXT },
+		{ "server_version", "Server", REPLY_TEXT },
+	};
+	struct command *command = migrate->command;
+
+	reply_table(command, "databases", NULL, columns,
+		sizeof(columns) / sizeof(columns[0]));
+	for (size_t i = 0; i < TARGET_COUNT; i++) {
+		const struct target *target = &migrate->targets[i];
+
+		reply_row(command);
+		reply_value(command,
+			slice_of(migrate->config->db[target->id].name));
+		reply_bool(command, target->exists);
+		reply_value(command, slice_of(user_of(migrate, target)));
+		reply_value(command, slice_of(migrate->server_version));
+	}
+	reply_part_end(command);
+}
+
+/* Says what there is; returns how many migrations are missing. */
+static size_t
+reply_state(struct migrate *migrate)
+{
+	reply_databases(migrate);
+	return reply_migrations(migrate);
+}
+
+/* --- the commands ------------------------------------------------------- */
+
+static struct config *
+load_config(struct command *command, const char *path)
+{
+	struct config_errors errors = { NULL, 0 };
+	struct config *config = config_load(path, &errors);
+
+	if (config != NULL && !is_given(command, "user") &&
+		config_read_secrets(config, &errors) < 0) {
+		config_unref(config);
+		config = NULL;
+	}
+	if (config == NULL)
+		reply_error(command, COMMAND_EXIT_USAGE, "%s:%u: %s", path,
+			errors.n > 0 ? errors.items[0].line : 0,
+			errors.n > 0 ? errors.items[0].text : "cannot be read");
+	config_errors_free(&errors);
+	return config;
+}
+
+/* The first line of --password-file. */
+static bool
+read_password(struct migrate *migrate)
+{
+	struct command *command = migrate->command;
+	char line[PASSWORD_MAX] = "";
+	struct slice path;
+	FILE *file;
+
+	if (!command_argument(&command->request, "password_file", &path))
+		return true;
+	file = fopen(slice_copy(command->arena, path).ptr, "re");
+	if (file == NULL || fgets(line, sizeof(line), file) == NULL) {
+		reply_error(command, COMMAND_EXIT_USAGE,
+			"--password-file %.*s: %s", SLICE_ARG(path),
+			file == NULL ? strerror(errno) : "it is empty");
+		if (file != NULL)
+			fclose(file);
+		return false;
+	}
+	fclose(file);
+	line[strcspn(line, "\r\n")] = '\0';
+	migrate->password = x_strdup(line);
+	explicit_bzero(line, sizeof(line));
+	return true;
+}
+
+static bool
+open_migrate(struct migrate *migrate, struct command *command)
+{
+	const struct local *local = command->data;
+	struct slice user;
+
+	memset(migrate, 0, sizeof(*migrate));
+	assert(n_migrations <= MIGRATIONS_MAX);
+	migrate->command = command;
+	migrate->loop = loop_new();
+	migrate->targets[TARGET_POLICYD].label = "policyd";
+	migrate->targets[TARGET_POLICYD].id = CONFIG_DB_POLICYD;
+	migrate->targets[TARGET_IREDAPD].label = "iredapd";
+	migrate->targets[TARGET_IREDAPD].id = CONFIG_DB_IREDAPD;
+	if (command_argument(&command->request, "user", &user))
+		migrate->user = slice_copy(command->arena, user).ptr;
+	migrate->config = load_config(command, local->config_path);
+	if (migrate->config == NULL || !read_password(migrate))
+		return false;
+	for (size_t i = 0; i < TARGET_COUNT; i++) {
+		struct target *target = &migrate->targets[i];
+
+		connect_target(migrate, target, "");
+		if (!check_server(migrate, target) ||
+			!look_for_database(migrate, target))
+			return false;
+	}
+	if (migrate->targets[TARGET_POLICYD].exists)
+		connect_target(migrate, &migrate->targets[TARGET_POLICYD],
+			migrate->config->db[CONFIG_DB_POLICYD].name);
+	return read_applied(migrate);
+}
+
+static void
+close_migrate(struct migrate *migrate)
+{
+	for (size_t i = 0; i < TARGET_COUNT; i++)
+		db_free(migrate->targets[i].db);
+	if (migrate->password != NULL)
+		x_free_secret(migrate->password, strlen(migrate->password));
+	config_unref(migrate->config);
+	loop_free(migrate->loop);
+}
+
+/* --sql-dir, else the environment (for tests), else where they are installed.
+ */
+static const char *
+find_sql_dir(struct command *command)
+{
+	const char *environment = getenv("POLICYD_SQL_DIR");
+	struct slice dir;
+
+	if (command_argument(&command->request, "sql_dir", &dir))
+		return slice_copy(command->arena, dir).ptr;
+	return environment != NULL && environment[0] != '\0' ? environment
+							     : POLICYD_SQL_DIR;
+}
+
+void
+command_db_migrate(struct command *command)
+{
+	struct migrate migrate;
+
+	if (open_migrate(&migrate, command)) {
+		migrate.sql_dir = find_sql_dir(command);
+		if (is_given(command, "plan")) {
+			if (reply_state(&migrate) == 0)
+				reply_text(command, "nothing to do");
+			else
+				reply_text(command,
+					"\"policyctl db migrate\" applies "
+					"what is missing, from %s",
+					migrate.sql_dir);
+			reply_end(command, COMMAND_EXIT_DONE);
+		} else if (apply_all(&migrate)) {
+			reply_end(command, COMMAND_EXIT_DONE);
+		}
+	}
+	close_migrate(&migrate);
+}
+
+void
+command_db_status(struct command *command)
+{
+	struct migrate migrate;
+
+	if (open_migrate(&migrate, command))
+		reply_end(command, reply_state(&migrate) == 0
+					   ? COMMAND_EXIT_DONE
+					   : COMMAND_EXIT_FINDINGS);
+	close_migrate(&migrate);
+}
