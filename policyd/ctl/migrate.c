@@ -90,6 +90,24 @@ on_done(void *arg, const struct db_result *result)
 		migrate->take_rows(migrate, result->rows);
 }
 
+/*
+ * A statement that is no static constant. A connection knows statements by
+ * their address, so each has one of its own until the end.
+ */
+static const struct db_statement *
+make_statement(struct migrate *migrate, const char *name, struct slice sql)
+{
+	struct db_statement *statement =
+		arena_new_object(migrate->command->arena, struct db_statement);
+
+	statement->name = name;
+	statement->sql = slice_copy(migrate->command->arena, sql).ptr;
+	statement->access = DB_WRITES;
+	statement->params = "";
+	statement->columns = "";
+	return statement;
+}
+
 static bool
 run(struct migrate *migrate, struct target *target,
 	const struct db_statement *statement, const struct db_value *values,
@@ -260,14 +278,8 @@ static bool
 create_database(struct migrate *migrate, struct target *target)
 {
 	const char *name = migrate->config->db[target->id].name;
+	const struct db_statement *statement;
 	char sql[256];
-	const struct db_statement statement = {
-		.name = "create_database",
-		.sql = sql,
-		.access = DB_WRITES,
-		.params = "",
-		.columns = "",
-	};
 
 	if (!is_plain_name(name)) {
 		reply_error(migrate->command, COMMAND_EXIT_REFUSED,
@@ -281,7 +293,8 @@ create_database(struct migrate *migrate, struct target *target)
 		"CREATE DATABASE IF NOT EXISTS `%s` CHARACTER SET utf8mb4"
 		" COLLATE utf8mb4_unicode_ci",
 		name);
-	if (run(migrate, target, &statement, NULL, NULL)) {
+	statement = make_statement(migrate, "create_database", slice_of(sql));
+	if (run(migrate, target, statement, NULL, NULL)) {
 		reply_text(migrate->command, "created database %s", name);
 		target->exists = true;
 		return true;
@@ -409,15 +422,10 @@ run_file(struct migrate *migrate, struct target *target, struct slice text,
 
 	str_init(&sql, SQL_FILE_MAX);
 	while (is_good && sql_next_statement(&text, &sql)) {
-		const struct db_statement statement = {
-			.name = path,
-			.sql = str_text(&sql),
-			.access = DB_WRITES,
-			.params = "",
-			.columns = "",
-		};
+		const struct db_statement *statement =
+			make_statement(migrate, "migration", str_slice(&sql));
 
-		is_good = run(migrate, target, &statement, NULL, NULL);
+		is_good = run(migrate, target, statement, NULL, NULL);
 	}
 	str_free(&sql);
 	if (!is_good && migrate->status == DB_REFUSED)
