@@ -1,11 +1,10 @@
 #include "policyd/instances.h"
 
-#include <assert.h>
+#include <string.h>
 #include <sys/queue.h>
 
 #include "common/base/clock.h"
 #include "common/base/hash.h"
-#include "common/base/map.h"
 #include "common/base/mem.h"
 #include "policyd/config.h"
 #include "policyd/request.h"
@@ -16,7 +15,8 @@
  */
 #define MESSAGE_BYTES_MAX ((size_t)256 << 10)
 #define ALL_BYTES_MAX     ((size_t)64 << 20)
-#define KEY_MAX           4096
+/* More texts than that would only make a key longer, not more its own. */
+#define KEY_MAX 1024
 
 struct recipient {
 	uint64_t hash;
@@ -25,18 +25,21 @@ struct recipient {
 
 struct message {
 	TAILQ_ENTRY(message) entry;
-	char *key;
-	size_t key_len;
+	LIST_ENTRY(message) chain;
+	struct hash128 key;
 	int64_t added_at; /* seconds of the monotonic clock */
 	struct recipient *recipients;
 	size_t n, size;
 	struct str text;
 };
 
+LIST_HEAD(chain, message);
+
 struct instances {
-	struct map *messages;
+	struct chain *chains; /* by key, n_chains of them: a power of two */
+	size_t n_chains;
 	TAILQ_HEAD(, message) by_age; /* the oldest first */
-	size_t max;
+	size_t n, max;
 	size_t n_bytes; /* of recipients' text */
 };
 
@@ -45,27 +48,24 @@ instances_new(size_t max)
 {
 	struct instances *instances = x_new(struct instances);
 
-	instances->messages = map_new();
+	instances->n_chains = 1;
+	while (instances->n_chains < max)
+		instances->n_chains *= 2;
+	instances->chains = x_new_array(instances->n_chains, struct chain);
 	TAILQ_INIT(&instances->by_age);
 	instances->max = max;
 	return instances;
 }
 
-static struct slice
-key_slice(const struct message *message)
-{
-	return (struct slice){ message->key, message->key_len };
-}
-
 static void
 message_remove(struct instances *instances, struct message *message)
 {
-	map_remove(instances->messages, key_slice(message));
+	LIST_REMOVE(message, chain);
+	instances->n--;
 	TAILQ_REMOVE(&instances->by_age, message, entry);
 	instances->n_bytes -= message->text.len;
 	str_free(&message->text);
 	x_free(message->recipients);
-	x_free(message->key);
 	x_free(message);
 }
 
@@ -78,8 +78,20 @@ instances_free(struct instances *instances)
 		return;
 	while ((message = TAILQ_FIRST(&instances->by_age)) != NULL)
 		message_remove(instances, message);
-	map_free(instances->messages, NULL);
+	x_free(instances->chains);
 	x_free(instances);
+}
+
+static void
+add_to_key(char *key, size_t *len, struct slice part)
+{
+	const size_t n = part.len < KEY_MAX - *len ? part.len : KEY_MAX - *len;
+
+	if (n > 0)
+		memcpy(key + *len, part.ptr, n);
+	*len += n;
+	if (*len < KEY_MAX)
+		key[(*len)++] = '\0';
 }
 
 /*
@@ -88,17 +100,24 @@ instances_free(struct instances *instances)
  * False when the request names none.
  */
 static bool
-make_key(const struct request *req, struct str *key)
+make_key(const struct request *req, struct hash128 *key)
 {
+	char text[KEY_MAX];
+	size_t len = 0;
+
 	if (req->attribute[ATTRIBUTE_instance].len == 0)
 		return false;
-	str_init(key, KEY_MAX);
-	str_append_slice(key, req->attribute[ATTRIBUTE_instance]);
-	str_append_char(key, '\0');
-	str_append_slice(key, req->attribute[ATTRIBUTE_client_address]);
-	str_append_char(key, '\0');
-	str_append_slice(key, req->attribute[ATTRIBUTE_sender]);
+	add_to_key(text, &len, req->attribute[ATTRIBUTE_instance]);
+	add_to_key(text, &len, req->attribute[ATTRIBUTE_client_address]);
+	add_to_key(text, &len, req->attribute[ATTRIBUTE_sender]);
+	*key = hash_u128((struct slice){ text, len });
 	return true;
+}
+
+static struct chain *
+chain_of(const struct instances *instances, struct hash128 key)
+{
+	return &instances->chains[key.lo & (instances->n_chains - 1)];
 }
 
 static int64_t
@@ -114,16 +133,14 @@ is_expired(const struct message *message)
 }
 
 static struct message *
-find(const struct instances *instances, const struct request *req)
+find(const struct instances *instances, struct hash128 key)
 {
 	struct message *message;
-	struct str key;
 
-	if (!make_key(req, &key))
-		return NULL;
-	message = map_get(instances->messages, str_slice(&key));
-	str_free(&key);
-	return message;
+	LIST_FOREACH(message, chain_of(instances, key), chain)
+	if (message->key.lo == key.lo && message->key.hi == key.hi)
+		return message;
+	return NULL;
 }
 
 /* Lets go of the oldest until one more message may be added. */
@@ -133,28 +150,23 @@ make_room(struct instances *instances)
 	struct message *oldest;
 
 	while ((oldest = TAILQ_FIRST(&instances->by_age)) != NULL &&
-		(is_expired(oldest) ||
-			map_count(instances->messages) >= instances->max ||
+		(is_expired(oldest) || instances->n >= instances->max ||
 			instances->n_bytes > ALL_BYTES_MAX))
 		message_remove(instances, oldest);
 }
 
 static struct message *
-message_new(struct instances *instances, const struct request *req)
+message_new(struct instances *instances, struct hash128 key)
 {
 	struct message *message;
-	struct str key;
 
-	if (!make_key(req, &key))
-		return NULL;
 	make_room(instances);
 	message = x_new(struct message);
-	message->key = slice_strdup(str_slice(&key));
-	message->key_len = key.len;
+	message->key = key;
 	str_init(&message->text, MESSAGE_BYTES_MAX);
-	map_put(instances->messages, str_slice(&key), message);
+	LIST_INSERT_HEAD(chain_of(instances, key), message, chain);
 	TAILQ_INSERT_TAIL(&instances->by_age, message, entry);
-	str_free(&key);
+	instances->n++;
 	return message;
 }
 
@@ -202,16 +214,18 @@ message_add(struct instances *instances, struct message *message,
 void
 instances_add(struct instances *instances, const struct request *req)
 {
-	struct message *message = find(instances, req);
+	struct message *message;
+	struct hash128 key;
 
+	if (!make_key(req, &key))
+		return;
+	message = find(instances, key);
 	if (message != NULL && is_expired(message)) {
 		message_remove(instances, message);
 		message = NULL;
 	}
 	if (message == NULL)
-		message = message_new(instances, req);
-	if (message == NULL)
-		return;
+		message = message_new(instances, key);
 	message->added_at = now_s();
 	TAILQ_REMOVE(&instances->by_age, message, entry);
 	TAILQ_INSERT_TAIL(&instances->by_age, message, entry);
@@ -223,11 +237,12 @@ instances_fill(struct instances *instances, struct request *req)
 {
 	const struct message *message;
 	struct slice delimiters;
+	struct hash128 key;
 	struct address *out;
 
-	if (req->n_recipients > 0)
+	if (req->n_recipients > 0 || !make_key(req, &key))
 		return;
-	message = find(instances, req);
+	message = find(instances, key);
 	if (message == NULL || is_expired(message))
 		return;
 	delimiters = slice_of(req->config->mail.recipient_delimiters);
@@ -245,8 +260,12 @@ instances_fill(struct instances *instances, struct request *req)
 void
 instances_remove(struct instances *instances, const struct request *req)
 {
-	struct message *message = find(instances, req);
+	struct message *message;
+	struct hash128 key;
 
+	if (!make_key(req, &key))
+		return;
+	message = find(instances, key);
 	if (message != NULL)
 		message_remove(instances, message);
 }
@@ -254,5 +273,5 @@ instances_remove(struct instances *instances, const struct request *req)
 size_t
 instances_count(const struct instances *instances)
 {
-	return map_count(instances->messages);
+	return instances->n;
 }

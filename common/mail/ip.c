@@ -64,12 +64,34 @@ ip_parse(struct slice text, struct ip *out)
 	return true;
 }
 
+/* For every request: inet_ntop() goes by way of sprintf(). */
+static const char *
+format_v4(const uint8_t bytes[4], char *text)
+{
+	char *at = text;
+
+	for (unsigned i = 0; i < 4; i++) {
+		const unsigned byte = bytes[i];
+
+		if (i > 0)
+			*at++ = '.';
+		if (byte >= 100)
+			*at++ = (char)('0' + byte / 100);
+		if (byte >= 10)
+			*at++ = (char)('0' + byte / 10 % 10);
+		*at++ = (char)('0' + byte % 10);
+	}
+	*at = '\0';
+	return text;
+}
+
 const char *
 ip_format(const struct ip *ip, char text[IP_TEXT_MAX])
 {
 	assert(ip->family != IP_NONE);
-	const char *done = inet_ntop(ip->family == IP_V4 ? AF_INET : AF_INET6,
-		ip->bytes, text, IP_TEXT_MAX);
+	if (ip->family == IP_V4)
+		return format_v4(ip->bytes, text);
+	const char *done = inet_ntop(AF_INET6, ip->bytes, text, IP_TEXT_MAX);
 
 	assert(done != NULL);
 	return text;
