@@ -95,6 +95,7 @@ on_end(void *arg, enum stream_end why)
 	conn_free(conn);
 }
 
+/* Answers to the requests before it still go out. */
 static void
 refuse_request(struct conn *conn, const char *why)
 {
@@ -102,7 +103,8 @@ refuse_request(struct conn *conn, const char *why)
 	log_warning("policy request refused, connection closed: %s "
 		    "(request %zu of this connection)",
 		why, conn->n_requests + 1);
-	conn_free(conn);
+	conn->state = CONN_CLOSING;
+	stream_finish(conn->stream);
 }
 
 /* --- requests ----------------------------------------------------------- */
@@ -177,7 +179,7 @@ find_request(struct conn *conn, struct slice input, const char **err)
 	return 0;
 }
 
-/* False when the connection is gone. */
+/* False when the connection is about to be closed. */
 static bool
 judge(struct conn *conn, struct slice text)
 {
@@ -188,7 +190,6 @@ judge(struct conn *conn, struct slice text)
 	decision = engine_judge(conn->server->sources->engine, text, on_decided,
 		conn, &err);
 	if (decision == NULL) {
-		conn->state = CONN_READING;
 		refuse_request(conn, err);
 		return false;
 	}

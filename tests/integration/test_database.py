@@ -132,7 +132,7 @@ def test_frozen_keeps_replies_coming(policyd, mariadb):
             assert ask_new(client, 20, first=first) == ["DUNNO"] * 20
             assert time.monotonic() - start < 5
         assert policyd.json("stats")["metrics"][
-            "decision_deadline_total"] >= 20
+            "decision_deadline_total"] >= 1
         mariadb.thaw()
         wait_for(lambda: ask_new(client, 1, first=3000)[0] == LATER or
                  ask_new(client, 1, first=3001)[0] == LATER,

@@ -23,9 +23,13 @@ def run(policyd, *words):
     ("status",), ("stats",), ("rules",), ("policy", "show", "example.com"),
     ("policy", "check"), ("greylist", "list"),
     ("greylist", "whitelist", "list"), ("throttle", "list"),
-    ("throttle", "show", ALICE), ("config", "show"), ("config", "check"),
+    ("throttle", "show", ALICE), ("greylist", "show", ALICE),
+    ("config", "show"), ("config", "check"),
     ("version",), ("db", "status")])
 def test_everything_is_shown_to_people_and_as_json(policyd, words):
+    policyd.ctl("throttle", "set", ALICE, "--max-msgs", "5", "--period", "1h")
+    with policyd.client() as client:
+        assert client.ask() == LATER
     status, out, err = run(policyd, *words)
     assert (status, err) == (DONE, ""), out + err
     assert "\033" not in out

@@ -142,7 +142,7 @@ MALFORMED = [
     ("another request", request(request="junk")),
     ("no protocol_state", request(protocol_state=None)),
     ("a NUL byte", request(helo_name="a\0b")),
-    ("HTTP", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+    ("HTTP", b"GET / HTTP/1.1\nHost: x\n\n"),
     ("an over-long line", request(helo_name="x" * 5000)),
     ("an over-long line without end", b"x" * 100000),
     ("an over-long request",
