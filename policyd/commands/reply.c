@@ -183,7 +183,7 @@ reply_json(struct command *command, const char *name, struct slice json)
 	send_line(command, false);
 }
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 append_sentence(struct command *command, const char *format, va_list arguments)
 {
 	char text[SENTENCE_MAX];

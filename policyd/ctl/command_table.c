@@ -89,7 +89,7 @@ command_argument(const struct command_request *request, const char *name,
 		*out = request->value[i];
 		return request->is_given[i];
 	}
-	assert(!"an argument that commands.def does not have");
+	assert(false && "an argument that commands.def does not have");
 	return false;
 }
 

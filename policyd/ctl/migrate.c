@@ -384,7 +384,7 @@ target_of(struct migrate *migrate, const struct migration *migration)
 	for (size_t i = 0; i < TARGET_COUNT; i++)
 		if (strcmp(migrate->targets[i].label, migration->database) == 0)
 			return &migrate->targets[i];
-	assert(!"a migration for a database that is not ours");
+	assert(false && "a migration for a database that is not ours");
 	return NULL;
 }
 

@@ -1,0 +1,95 @@
+# Completion of policyctl for bash.
+
+# A command on each line, and its options behind the colon.
+_policyctl_commands() {
+	cat <<'EOT'
+status
+stats:--watch
+explain:--limit
+tail:--rule --action
+rules
+policy show
+policy set:--reason
+policy unset
+policy check
+greylist list:--account --limit
+greylist show:--limit
+greylist pass
+greylist forget
+greylist enable:--from --to --comment
+greylist disable:--from --to --comment
+greylist remove:--from --to
+greylist whitelist list:--account --limit
+greylist whitelist add:--to --comment
+greylist whitelist remove:--to
+throttle list:--account --limit
+throttle show
+throttle set:--period --msg-size --max-msgs --max-quota --max-rcpts
+throttle unset
+throttle reset
+config check
+config show:--all
+db migrate:--plan --sql-dir --user --password-file
+db status:--user --password-file
+reload
+version
+help
+EOT
+}
+
+# The words of the command line before the one being completed that are no
+# options: the command, and what is given to it.
+_policyctl_words() {
+	local i word
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		case $word in
+		--config | --socket) ((i++)) ;;
+		-*) ;;
+		*) printf '%s ' "$word" ;;
+		esac
+	done
+}
+
+_policyctl() {
+	local current=${COMP_WORDS[COMP_CWORD]}
+	local previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local typed line words options choices=
+
+	case $previous in
+	--config | --socket | --password-file | --sql-dir)
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		return
+		;;
+	esac
+	typed=$(_policyctl_words)
+	while read -r line; do
+		words=${line%%:*}
+		options=
+		case $line in
+		*:*) options=${line#*:} ;;
+		esac
+		case "$words " in
+		"$typed"*)
+			words=${words#"${typed% }"}
+			words=${words# }
+			choices="$choices ${words%% *}"
+			;;
+		esac
+		case "$typed" in
+		"${line%%:*} "*) choices="$choices $options" ;;
+		esac
+	done < <(_policyctl_commands)
+	case $typed in
+	"config check "*)
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		return
+		;;
+	esac
+	case $current in
+	-*) choices="$choices --json --config --socket --help --version" ;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$current" | sort -u)
+}
+
+complete -F _policyctl policyctl
