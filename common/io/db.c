@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/base/metric.h"
@@ -58,6 +59,11 @@ struct column {
 
 struct db_conn {
 	MYSQL *mysql;
+	/*
+	 * Our own descriptor of its socket. libmariadb closes its one by itself
+	 * when the connection breaks, and the loop would go on watching a
+	 * number that by then may be somebody else's.
+	 */
 	int fd;
 	struct loop_watch *watch;
 	struct loop_turn *turn;
@@ -185,6 +191,21 @@ set_up_galera(MYSQL *mysql, const char **err)
 		UNKNOWN_VARIABLE, 0, NULL);
 }
 
+/*
+ * The texts of a JSON_TABLE have the collation of the database, and compared
+ * with a column of another one the server refuses, or reads the whole table
+ * where only the character sets differ. Tables keep the collation that they
+ * were made with, whatever the database, the server or its version say later:
+ * for this session the database's is what most columns of its tables have.
+ */
+static const char adopt_collation[] =
+	"SET SESSION collation_database = COALESCE("
+	"(SELECT COLLATION_NAME FROM information_schema.COLUMNS"
+	" WHERE TABLE_SCHEMA = DATABASE() AND CHARACTER_SET_NAME"
+	" IN ('utf8mb4', 'utf8mb3', 'utf8') GROUP BY COLLATION_NAME"
+	" ORDER BY COUNT(*) DESC, COLLATION_NAME LIMIT 1),"
+	" @@collation_database)";
+
 static bool
 set_up_session(MYSQL *mysql, const char **err)
 {
@@ -194,6 +215,7 @@ set_up_session(MYSQL *mysql, const char **err)
 		" SESSION innodb_lock_wait_timeout = 2,"
 		" SESSION sql_mode = 'STRICT_ALL_TABLES,"
 		"ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+		adopt_collation,
 	};
 
 	if (mysql_get_server_version(mysql) < OLDEST_SERVER_VERSION) {
@@ -254,6 +276,7 @@ open_conn(const struct db_config *config, struct db_conn_error *error)
 	const char *err = NULL;
 	struct db_conn *conn;
 	MYSQL *mysql = mysql_init(NULL);
+	int fd;
 
 	if (mysql == NULL) {
 		snprintf(error->text, sizeof(error->text), "out of memory");
@@ -264,9 +287,16 @@ open_conn(const struct db_config *config, struct db_conn_error *error)
 		mysql_close(mysql);
 		return NULL;
 	}
+	fd = fcntl(mysql_get_socket(mysql), F_DUPFD_CLOEXEC, 0);
+	if (fd < 0) {
+		snprintf(error->text, sizeof(error->text),
+			"no file descriptor is left");
+		mysql_close(mysql);
+		return NULL;
+	}
 	conn = x_new(struct db_conn);
 	conn->mysql = mysql;
-	conn->fd = mysql_get_socket(mysql);
+	conn->fd = fd;
 	SLIST_INIT(&conn->statements);
 	return conn;
 }
@@ -398,6 +428,7 @@ db_conn_free(struct db_conn *conn)
 		break_off(conn);
 	loop_watch_free(conn->watch);
 	loop_turn_free(conn->turn);
+	close(conn->fd);
 	/* Before its statements: what is left of them to free is local. */
 	mysql_close(conn->mysql);
 	while ((prepared = SLIST_FIRST(&conn->statements)) != NULL) {
