@@ -153,6 +153,7 @@ def memory(bench):
     n, daemon = bench.counts.known, bench.few
     bench.forget_mail()
     data.make_known(bench.database, daemon.names, n)
+    data.limit_hot_login(bench.database, daemon.names, 1)
     with Stopping(daemon.configure()):
         daemon.start()
         at_start = resident_mb(daemon.pids())
@@ -169,11 +170,19 @@ def memory(bench):
             for name in ("triplets_in_memory", "clients_in_memory")))
         yield Row("   asking for all of them", "%s, %.3f SQL for one" % (
             rates(result), statements), result=result)
-        load(daemon.port, "new", bench.counts.explained, CONNECTIONS_MANY,
-             seed=2)
-        yield Row("   and %s deferrals that can be explained" % number(
+        refuse(bench)
+        yield Row("   and %s refusals that can be explained" % number(
             min(bench.counts.explained, DECISIONS_MAX)),
             "%.0f MB" % resident_mb(daemon.pids()))
+
+
+def refuse(bench):
+    """All but the first message of the hot login."""
+    n = bench.counts.explained
+    result = load(bench.few.port, "hot", n, CONNECTIONS_MANY, user=data.HOT,
+                  limit_text=THROTTLED)
+    if result["limited"] != n - 1:
+        raise Failure("expected refusals, got %s" % result["actions"])
 
 
 def remembered(daemon):
