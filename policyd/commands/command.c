@@ -260,24 +260,32 @@ command_read_again(struct command *command, command_fn *next)
 	tables_refresh(command->sources->tables, on_fresh, command);
 }
 
+static void
+log_argument(const struct command_parameter *parameter, struct slice value)
+{
+	char key[40];
+
+	/* The account was logged in its stored form. */
+	if (command_parameter_is(parameter, SLICE("account")) ||
+		command_parameter_is(parameter, SLICE("client")))
+		return;
+	command_parameter_name(parameter, key, sizeof(key));
+	log_line_text(key, value);
+}
+
 void
 command_changed(struct command *command, struct slice account, command_fn *next)
 {
 	struct command_parameter parameter;
-	char key[40];
 
 	log_line_begin(LOG_LEVEL_INFO, "changed");
 	log_line_text("user", slice_of(command->who));
 	log_line_text("command", slice_of(command->request.row->words));
 	log_line_text("account", account);
 	for (size_t i = 0;
-		command_parameter(command->request.row, i, &parameter); i++) {
-		if (!command->request.is_given[i] || !parameter.is_option)
-			continue;
-		(void)snprintf(key, sizeof(key), "%.*s",
-			SLICE_ARG(slice_from(parameter.shown, 2)));
-		log_line_text(key, command->request.value[i]);
-	}
+		command_parameter(command->request.row, i, &parameter); i++)
+		if (command->request.is_given[i])
+			log_argument(&parameter, command->request.value[i]);
 	log_line_end();
 	command_read_again(command, next);
 }

@@ -1,9 +1,7 @@
 /* "explain" and "tail": decisions that were made, and as they are made. */
 
-#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/num.h"
-#include "common/mail/address.h"
 #include "policyd/commands/command.h"
 #include "policyd/commands/reply.h"
 #include "policyd/journal.h"
@@ -66,27 +64,24 @@ on_searched(void *arg, const char *error)
 {
 	struct search *search = arg;
 	struct command *command = search->command;
+	const struct slice what = search->what; /* of the command */
+	const size_t n = search->n;
 
-	if (command != NULL) {
-		command->on_gone = NULL;
-		if (search->n > 0)
-			reply_end(command, COMMAND_EXIT_DONE);
-		else if (error != NULL)
-			reply_error(command, COMMAND_EXIT_NO_DATABASE,
-				"\"%.*s\" is not in memory, and the table "
-				"decision cannot be searched: %s",
-				SLICE_ARG(search->what), error);
-		else
-			reply_not_found(command, search->what);
-	}
 	x_free(search);
-}
-
-/* "*" and the like stand for nobody; but an address may be typed plainly. */
-static struct slice
-read_what(struct command *command)
-{
-	return slice_trim(command_text(command, "code"));
+	if (command == NULL)
+		return;
+	command->on_gone = NULL;
+	command->n_refs++; /* its end is the end of the connection's */
+	if (n > 0)
+		reply_end(command, COMMAND_EXIT_DONE);
+	else if (error != NULL)
+		reply_error(command, COMMAND_EXIT_NO_DATABASE,
+			"\"%.*s\" is not in memory, and the table decision "
+			"cannot be searched: %s",
+			SLICE_ARG(what), error);
+	else
+		reply_not_found(command, what);
+	command_unref(command);
 }
 
 void
@@ -106,7 +101,7 @@ command_explain(struct command *command)
 	}
 	search = x_new(struct search);
 	search->command = command;
-	search->what = read_what(command);
+	search->what = slice_trim(command_text(command, "code"));
 	journal_find(journal, search->what, limit, on_found, search);
 	if (search->n > 0) {
 		reply_end(command, COMMAND_EXIT_DONE);
@@ -129,6 +124,8 @@ is_wanted(const struct command *command, const char *argument,
 
 	if (!command_argument(&command->request, argument, &wanted))
 		return true;
+	if (slice_case_eq(wanted, SLICE("DEFER")))
+		wanted = SLICE("451"); /* what Postfix is answered */
 	return slice_case_eq(wanted, json_member_text(decision, key));
 }
 
@@ -157,13 +154,20 @@ stop_tail(struct command *command)
 	journal_tap_free(command->data);
 }
 
+static bool
+is_action(struct slice text)
+{
+	return slice_case_eq(text, SLICE("DUNNO")) ||
+	       slice_case_eq(text, SLICE("REJECT")) ||
+	       slice_case_eq(text, SLICE("DEFER")) ||
+	       slice_eq_text(text, "451");
+}
+
 void
 command_tail(struct command *command)
 {
-	static const char *const actions[] = { "DUNNO", "REJECT", "DEFER" };
-	struct slice text;
 	enum rule_id rule;
-	size_t i;
+	struct slice text;
 
 	if (command_argument(&command->request, "rule", &text) &&
 		!rule_id_parse(text, &rule)) {
@@ -172,17 +176,12 @@ command_tail(struct command *command)
 			SLICE_ARG(text));
 		return;
 	}
-	if (command_argument(&command->request, "action", &text)) {
-		for (i = 0; i < 3; i++)
-			if (slice_case_eq(text, slice_of(actions[i])))
-				break;
-		if (i == 3) {
-			reply_error(command, COMMAND_EXIT_USAGE,
-				"--action is DUNNO, REJECT or DEFER, not "
-				"\"%.*s\"",
-				SLICE_ARG(text));
-			return;
-		}
+	if (command_argument(&command->request, "action", &text) &&
+		!is_action(text)) {
+		reply_error(command, COMMAND_EXIT_USAGE,
+			"--action is DUNNO, REJECT or DEFER, not \"%.*s\"",
+			SLICE_ARG(text));
+		return;
 	}
 	command->data = journal_tap_new(command->sources->journal, on_decision,
 		command);

@@ -128,9 +128,10 @@ struct link {
 	bool is_over;
 	int exit;
 	struct str buffer;
-	bool is_quiet;   /* nothing is printed */
-	const char *key; /* the field that is wanted, into text */
-	char text[64];
+	bool is_quiet; /* nothing is printed */
+	/* Takes the parts of a reply that is not printed. */
+	void (*take)(void *arg, const struct json *part, struct slice line);
+	void *arg;
 };
 
 /* Of the process number so-and-so; false when the path would be too long. */
@@ -149,8 +150,8 @@ address_of(const struct client *client, unsigned process,
 	       (size_t)n < sizeof(out->path);
 }
 
-static void
-tell_unreachable(struct client *client, int error)
+void
+client_tell_unreachable(struct client *client, int error)
 {
 	const char *path = client->control.path;
 
@@ -216,20 +217,14 @@ link_close(struct link *link)
 	str_free(&link->buffer);
 }
 
-/* A line that is not printed; a field that is wanted is kept. */
+/* A line that is not printed. */
 static void
 take_quietly(struct link *link, struct slice line)
 {
 	struct json *part = json_parse(line, NULL, 0);
-	const struct json *fields = json_member(part, "fields");
 
-	for (size_t i = 0; link->key != NULL && i < json_length(fields); i++) {
-		const struct json *field = json_element(fields, i);
-
-		if (slice_eq_text(json_member_text(field, "key"), link->key))
-			(void)snprintf(link->text, sizeof(link->text), "%.*s",
-				SLICE_ARG(json_member_text(field, "value")));
-	}
+	if (link->take != NULL)
+		link->take(link->arg, part, line);
 	link->is_over = json_member(part, "exit") != NULL;
 	link->exit = (int)json_member_integer(part, "exit");
 	json_drop(part);
@@ -321,7 +316,7 @@ ask(struct client *client, unsigned process,
 		link.exit = errno == EACCES || errno == EPERM
 				    ? COMMAND_EXIT_REFUSED
 				    : COMMAND_EXIT_UNREACHABLE;
-		tell_unreachable(client, errno);
+		client_tell_unreachable(client, errno);
 	} else {
 		link_finish(client, &link);
 	}
@@ -336,19 +331,11 @@ refresh_others(struct client *client)
 	const struct command_request request = {
 		.row = &command_table[COMMAND_refresh],
 	};
-	struct link link;
 
-	for (unsigned i = 1; i < METRIC_PROCESSES_MAX; i++) {
-		const bool is_there =
-			link_open(&link, client, i, &request) == 0;
-
-		link.is_quiet = true;
-		if (is_there)
-			link_finish(client, &link);
-		link_close(&link);
-		if (!is_there)
+	for (unsigned i = 1; i < METRIC_PROCESSES_MAX; i++)
+		if (client_ask_quietly(client, i, &request, NULL, NULL) ==
+			COMMAND_EXIT_UNREACHABLE)
 			break;
-	}
 }
 
 static size_t
@@ -363,7 +350,7 @@ open_links(struct client *client, const struct command_request *request,
 			continue;
 		}
 		if (i == 0)
-			tell_unreachable(client, errno);
+			client_tell_unreachable(client, errno);
 		link_close(&links[n]);
 		break;
 	}
@@ -403,41 +390,6 @@ follow(struct client *client, const struct command_request *request)
 	return exit;
 }
 
-static bool
-has_process(const struct client *client, unsigned process)
-{
-	struct sock_address address;
-
-	return address_of(client, process, &address) &&
-	       access(address.path, F_OK) == 0;
-}
-
-/*
- * Each process remembers its own decisions. A process that has it must be
- * found before "not found" is said.
- */
-static int
-explain(struct client *client, const struct command_request *request)
-{
-	unsigned process = 0;
-	struct link link;
-
-	while (has_process(client, process + 1)) {
-		int exit = COMMAND_EXIT_UNREACHABLE;
-
-		if (link_open(&link, client, process, request) == 0) {
-			link.is_quiet = true;
-			link_finish(client, &link);
-			exit = link.exit;
-		}
-		link_close(&link);
-		if (exit == COMMAND_EXIT_DONE)
-			break;
-		process++;
-	}
-	return ask(client, process, request);
-}
-
 int
 client_run(struct client *client, const struct command_request *request)
 {
@@ -446,7 +398,7 @@ client_run(struct client *client, const struct command_request *request)
 	if (request->row->effect == COMMAND_STREAMS)
 		return follow(client, request);
 	if (request->row->id == COMMAND_explain)
-		return explain(client, request);
+		return client_explain(client, request);
 	exit = ask(client, 0, request);
 	if (request->row->effect == COMMAND_CHANGES &&
 		exit == COMMAND_EXIT_DONE)
@@ -454,17 +406,25 @@ client_run(struct client *client, const struct command_request *request)
 	return exit;
 }
 
-void
-client_ask_text(struct client *client, const struct command_request *request,
-	const char *key, char *out, size_t size)
+int
+client_ask_quietly(struct client *client, unsigned process,
+	const struct command_request *request,
+	void (*take)(void *arg, const struct json *part, struct slice line),
+	void *arg)
 {
 	struct link link;
+	int error = 0;
 
-	if (link_open(&link, client, 0, request) == 0) {
+	if (link_open(&link, client, process, request) == 0) {
 		link.is_quiet = true;
-		link.key = key;
+		link.take = take;
+		link.arg = arg;
 		link_finish(client, &link);
+	} else {
+		error = errno;
+		link.exit = COMMAND_EXIT_UNREACHABLE;
 	}
-	(void)snprintf(out, size, "%s", link.text);
 	link_close(&link);
+	errno = error;
+	return link.exit;
 }

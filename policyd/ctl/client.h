@@ -10,6 +10,7 @@
 #include "common/io/sock.h"
 #include "policyd/ctl/command_table.h"
 
+struct json;
 struct output;
 
 struct client {
@@ -30,11 +31,22 @@ int client_init(struct client *client, struct output *output, const char *path,
  */
 int client_run(struct client *client, const struct command_request *request);
 /*
- * Asks in silence for one field of a reply. out is "" when the daemon does
- * not answer.
+ * Asks one process in silence; take (may be NULL) is called with each part
+ * of the reply. Returns the exit status of the reply, or
+ * COMMAND_EXIT_UNREACHABLE with errno (0: it broke off).
  */
-void client_ask_text(struct client *client,
-	const struct command_request *request, const char *key, char *out,
-	size_t size);
+int client_ask_quietly(struct client *client, unsigned process,
+	const struct command_request *request,
+	void (*take)(void *arg, const struct json *part, struct slice line),
+	void *arg);
+/* Says why the daemon cannot be reached. */
+void client_tell_unreachable(struct client *client, int error);
+
+/*
+ * "explain": every process remembers its own decisions, so all are asked.
+ * The newest that was no plain "yes" is shown in full, others in short.
+ */
+int client_explain(struct client *client,
+	const struct command_request *request);
 
 #endif

@@ -114,37 +114,13 @@ command_parse_line(struct arena *arena, struct slice line,
 
 /* --- writing ------------------------------------------------------------ */
 
-static void
-print_name(const struct command_parameter *parameter, struct str *out)
-{
-	struct slice shown = parameter->shown;
-	ptrdiff_t bar;
-
-	if (parameter->is_option)
-		shown = slice_from(shown, 2);
-	bar = slice_find(shown, '|');
-	if (bar >= 0)
-		shown = slice_part(shown, 0, (size_t)bar);
-	str_append_char(out, '"');
-	for (size_t i = 0; i < shown.len; i++) {
-		const char c = shown.ptr[i];
-
-		if (c == '-')
-			str_append_char(out, '_');
-		else if (c >= 'A' && c <= 'Z')
-			str_append_char(out, (char)(c - 'A' + 'a'));
-		else
-			str_append_char(out, c);
-	}
-	str_append_text(out, "\":");
-}
-
 void
 command_print_line(const struct command_request *request, struct str *out)
 {
 	struct slice rest = slice_of(request->row->words), word;
 	struct command_parameter parameter;
 	const char *comma = "";
+	char name[32];
 
 	str_append_text(out, "{\"command\":[");
 	while (slice_split(&rest, ' ', &word)) {
@@ -160,7 +136,8 @@ command_print_line(const struct command_request *request, struct str *out)
 			continue;
 		str_append_text(out, comma);
 		comma = ",";
-		print_name(&parameter, out);
+		command_parameter_name(&parameter, name, sizeof(name));
+		str_printf(out, "\"%s\":", name);
 		if (parameter.is_option && parameter.value.len == 0)
 			str_append_text(out, "true");
 		else

@@ -56,24 +56,36 @@ name_char(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-bool
-command_parameter_is(const struct command_parameter *parameter,
-	struct slice name)
+void
+command_parameter_name(const struct command_parameter *parameter, char *out,
+	size_t size)
 {
 	struct slice shown = parameter->shown;
 	ptrdiff_t bar;
+	size_t i;
 
 	if (parameter->is_option)
 		shown = slice_from(shown, 2);
 	bar = slice_find(shown, '|');
 	if (bar >= 0)
 		shown = slice_part(shown, 0, (size_t)bar);
-	if (shown.len != name.len)
-		return false;
-	for (size_t i = 0; i < name.len; i++)
-		if (name_char(shown.ptr[i]) != name_char(name.ptr[i]))
+	for (i = 0; i < shown.len && i + 1 < size; i++)
+		out[i] = name_char(shown.ptr[i]);
+	out[i] = '\0';
+}
+
+bool
+command_parameter_is(const struct command_parameter *parameter,
+	struct slice name)
+{
+	char own[32];
+	size_t i;
+
+	command_parameter_name(parameter, own, sizeof(own));
+	for (i = 0; i < name.len && own[i] != '\0'; i++)
+		if (own[i] != name_char(name.ptr[i]))
 			return false;
-	return true;
+	return i == name.len && own[i] == '\0';
 }
 
 bool

@@ -69,6 +69,10 @@ bool command_parameter(const struct command_row *row, size_t i,
 bool command_parameter_is(const struct command_parameter *parameter,
 	struct slice name);
 
+/* The name of a parameter, such as "max_msgs". */
+void command_parameter_name(const struct command_parameter *parameter,
+	char *out, size_t size);
+
 struct command_request {
 	const struct command_row *row;
 	/* By the number of the parameter; a flag has the value "". */

@@ -11,6 +11,7 @@
 #include "policyd/config.h"
 #include "policyd/ctl/client.h"
 #include "policyd/ctl/output.h"
+#include "policyd/json.h"
 #include "policyd/version.h"
 
 static command_fn *const handlers[COMMAND_COUNT] = {
@@ -124,6 +125,27 @@ command_config_check(struct command *command)
 
 /* --- version ------------------------------------------------------------ */
 
+struct version {
+	struct arena *arena;
+	struct slice text;
+};
+
+static void
+take_version(void *arg, const struct json *part, struct slice line)
+{
+	const struct json *fields = json_member(part, "fields");
+	struct version *version = arg;
+
+	(void)line;
+	for (size_t i = 0; i < json_length(fields); i++) {
+		const struct json *field = json_element(fields, i);
+
+		if (slice_eq_text(json_member_text(field, "key"), "policyd"))
+			version->text = slice_copy(version->arena,
+				json_member_text(field, "value"));
+	}
+}
+
 void
 command_version(struct command *command)
 {
@@ -131,21 +153,21 @@ command_version(struct command *command)
 	const struct command_request request = {
 		.row = &command_table[COMMAND_daemon_version],
 	};
+	struct version version = { command->arena, SLICE("") };
 	struct client client;
-	char version[64] = "";
 
 	if (client_init(&client, local->output, local->socket_path,
 		    local->config_path) < 0) {
 		reply_end(command, COMMAND_EXIT_DONE);
 		return;
 	}
-	client_ask_text(&client, &request, "policyd", version, sizeof(version));
+	(void)client_ask_quietly(&client, 0, &request, take_version, &version);
 	reply_fields(command, NULL, NULL);
 	reply_field(command, "policyctl", "policyctl", REPLY_TEXT);
 	reply_value(command, slice_of(POLICYD_VERSION));
 	reply_field(command, "policyd", "policyd", REPLY_TEXT);
-	if (version[0] != '\0')
-		reply_value(command, slice_of(version));
+	if (version.text.len > 0)
+		reply_value(command, version.text);
 	else
 		reply_value(command, SLICE("does not answer"));
 	reply_part_end(command);

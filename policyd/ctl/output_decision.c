@@ -146,8 +146,15 @@ type_of(struct slice name)
 		return SLICE("time");
 	if (slice_eq_text(name, "period"))
 		return SLICE("seconds");
-	return slice_eq_text(name, "account") ? SLICE("account")
-					      : SLICE("text");
+	if (slice_starts(name, SLICE("bytes")) ||
+		slice_eq_text(name, "max_bytes"))
+		return SLICE("bytes");
+	/* What is no stored account is shown as it is. */
+	return slice_eq_text(name, "account") ||
+			       slice_eq_text(name, "sender") ||
+			       slice_eq_text(name, "counts")
+		       ? SLICE("account")
+		       : SLICE("text");
 }
 
 static void print_value(struct slice name, const struct json *value,
@@ -196,7 +203,7 @@ print_value(struct slice name, const struct json *value, unsigned depth)
 	str_init(&text, LINE_MAX_BYTES);
 	output_append_value(&text, type_of(name), value);
 	printf("%*s%-*.*s  %s\n", (int)(4 + 2 * depth), "",
-		(int)(20 - 2 * depth), SLICE_ARG(name), str_text(&text));
+		(int)(28 - 2 * depth), SLICE_ARG(name), str_text(&text));
 	str_free(&text);
 }
 

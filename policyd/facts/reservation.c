@@ -441,16 +441,23 @@ static void
 describe_counter(const struct reservation_request *request,
 	const struct counter *counter, struct str *json)
 {
+	const bool is_added = counter->is_admitted;
+
 	str_printf(json, "{\"rule\":%llu,\"account\":",
 		(unsigned long long)request->rule_id);
 	str_append_json(json, request->account);
 	str_printf(json,
-		",\"is_admitted\":%s,\"messages\":%llu,\"max_messages\":%llu,"
-		"\"bytes\":%llu,\"max_bytes\":%llu,\"window_start\":%lld,"
-		"\"period\":%llu}",
-		counter->is_admitted ? "true" : "false",
+		",\"is_admitted\":%s,\"messages_before\":%llu,"
+		"\"messages\":%llu,\"max_messages\":%llu,"
+		"\"bytes_before\":%llu,\"bytes\":%llu,\"max_bytes\":%llu,"
+		"\"window_start\":%lld,\"period\":%llu}",
+		is_added ? "true" : "false",
+		(unsigned long long)(counter->cur_msgs -
+				     (is_added ? request->add_msgs : 0)),
 		(unsigned long long)counter->cur_msgs,
 		(unsigned long long)request->max_msgs,
+		(unsigned long long)(counter->cur_bytes -
+				     (is_added ? request->add_bytes : 0)),
 		(unsigned long long)counter->cur_bytes,
 		(unsigned long long)request->max_bytes,
 		(long long)counter->window_start,
