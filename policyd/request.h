@@ -38,8 +38,15 @@ enum stage {
 /* More of a size than this is this: sums of sizes must not overflow. */
 #define REQUEST_SIZE_MAX       ((uint64_t)1 << 50)
 #define REQUEST_RECIPIENTS_MAX 1000u
-/* Memory of one decision: the request, its facts and its explanation. */
-#define REQUEST_ARENA_MAX ((size_t)4 << 20)
+/*
+ * Memory of one decision; more is a bug. The worst: a request of 1 MiB
+ * (limits.request_bytes) whose addresses are copied twice (64 KiB each); and
+ * 1000 recipients with 256 KiB of text (instances.c), which is copied, put in
+ * lower case, cut and, where it is no UTF-8, trebled: 1.5 MiB; for each of
+ * them a set of limits, four rules (400 bytes) and two counters, which the
+ * rule lists at most five times (80 bytes): 3 MiB.
+ */
+#define REQUEST_ARENA_MAX ((size_t)8 << 20)
 
 struct request {
 	struct arena *arena;

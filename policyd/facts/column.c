@@ -2,48 +2,41 @@
 
 #include "common/base/mem.h"
 
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
-#define UTF8_MAX    4u
-/* Most bytes that one byte of the original becomes. */
-#define GROWTH_MAX (sizeof(REPLACEMENT) - 1)
+#define REPLACEMENT     "\xef\xbf\xbd" /* U+FFFD */
+#define REPLACEMENT_LEN (sizeof(REPLACEMENT) - 1)
 
-/* The length of the character that text begins with, or 0 if it is none. */
+/* The length of the character at a position, or 0 if there is none. */
 static size_t
-character_len(struct slice text)
+character_len(struct slice text, size_t at)
 {
-	unsigned char first = (unsigned char)text.ptr[0];
-	size_t len = 1;
-
-	if (first >= 0xf0)
-		len = 4;
-	else if (first >= 0xe0)
-		len = 3;
-	else if (first >= 0x80)
-		len = 2;
-	if (len > text.len || !slice_is_utf8(slice_part(text, 0, len)))
-		return 0;
-	return len;
+	return text.ptr[at] == '\0' ? 0 : slice_utf8_len(text, at);
 }
 
 struct slice
 column_text(struct arena *arena, struct slice text, size_t max)
 {
-	size_t size = text.len * GROWTH_MAX, len = 0;
+	size_t at = 0, n = 0, n_bad = 0, len = 0;
 	char *out;
 
-	if (text.len <= max && slice_is_utf8(text))
+	for (; n < max && at < text.len; n++) {
+		const size_t step = character_len(text, at);
+
+		n_bad += step == 0;
+		at += step > 0 ? step : 1;
+	}
+	text = slice_part(text, 0, at);
+	if (n_bad == 0)
 		return text;
-	if (size > max * UTF8_MAX)
-		size = max * UTF8_MAX;
-	out = arena_alloc(arena, size);
-	for (size_t n = 0; n < max && text.len > 0; n++) {
-		size_t taken = character_len(text);
-		struct slice c = taken > 0 ? slice_part(text, 0, taken)
-					   : SLICE(REPLACEMENT);
+	out = arena_alloc(arena, text.len + n_bad * (REPLACEMENT_LEN - 1));
+	for (at = 0; at < text.len;) {
+		const size_t step = character_len(text, at);
+		const struct slice c = step > 0
+					       ? slice_part(text, at, at + step)
+					       : SLICE(REPLACEMENT);
 
 		for (size_t i = 0; i < c.len; i++)
 			out[len++] = c.ptr[i];
-		text = slice_from(text, taken > 0 ? taken : 1);
+		at += step > 0 ? step : 1;
 	}
 	return (struct slice){ out, len };
 }

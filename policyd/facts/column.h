@@ -19,8 +19,9 @@ struct arena;
 
 /*
  * At most max characters of text; NUL bytes and bytes that are not UTF-8
- * become U+FFFD, one each. Text that fits is returned as it is, other text
- * from the arena.
+ * become U+FFFD, one each. What is only too long is a part of text; the arena
+ * is used for what has to be replaced, so that text once made fit costs
+ * nothing again.
  */
 struct slice column_text(struct arena *arena, struct slice text, size_t max);
 

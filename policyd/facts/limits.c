@@ -182,7 +182,19 @@ is_complete(const struct limit_set *set)
 	       set->max_quota != NULL && set->max_rcpts != NULL;
 }
 
-/* Takes from a rule what no rule before it has said. */
+static bool
+says_more(const struct throttle_rule *rule, const struct limit_set *set)
+{
+	return (set->msg_size == NULL && rule->msg_size >= 0) ||
+	       (set->max_rcpts == NULL && rule->max_rcpts >= 0) ||
+	       (set->max_msgs == NULL && rule->max_msgs >= 0) ||
+	       (set->max_quota == NULL && rule->max_quota >= 0);
+}
+
+/*
+ * Takes from a rule what no rule before it has said. Only such a rule is
+ * copied: so a set costs at most four, however many rules match.
+ */
 static void
 apply_rule(struct builder *b, const struct stored_rule *stored,
 	struct limit_set *set)
@@ -190,8 +202,7 @@ apply_rule(struct builder *b, const struct stored_rule *stored,
 	const struct throttle_rule *rule = &stored->rule;
 	const struct copy *copy;
 
-	if (rule->msg_size < 0 && rule->max_msgs < 0 && rule->max_quota < 0 &&
-		rule->max_rcpts < 0)
+	if (!says_more(rule, set))
 		return;
 	copy = copy_of(b, stored);
 	if (set->msg_size == NULL && rule->msg_size >= 0)

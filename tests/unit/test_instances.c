@@ -172,17 +172,26 @@ START_TEST(columns)
 		{ "a\xc3", 9, "a\xef\xbf\xbd" },
 		{ "\xc0\x80", 9, "\xef\xbf\xbd\xef\xbf\xbd" },
 		{ "\xed\xa0\x80", 2, "\xef\xbf\xbd\xef\xbf\xbd" },
+		/* more bytes than characters: fit all the same */
+		{ "\xff\xff\xff\xff", 4,
+			"\xef\xbf\xbd\xef\xbf\xbd"
+			"\xef\xbf\xbd\xef\xbf\xbd" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct arena *arena = arena_new(4096);
 		struct slice out = column_text(arena, slice_of(cases[i].text),
 			cases[i].max);
+		struct slice again;
+		size_t used;
 
 		ck_assert_msg(slice_eq_text(out, cases[i].column),
 			"case %zu: %.*s", i, SLICE_ARG(out));
 		/* Fit is fit. */
-		ck_assert(slice_eq(column_text(arena, out, cases[i].max), out));
+		used = arena_used(arena);
+		again = column_text(arena, out, cases[i].max);
+		ck_assert(slice_eq(again, out));
+		ck_assert_uint_eq(arena_used(arena), used);
 		ck_assert(slice_is_utf8(out));
 		arena_free(arena);
 	}

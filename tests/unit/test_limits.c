@@ -403,6 +403,36 @@ START_TEST(the_worst_message_fits_into_the_arena)
 }
 END_TEST
 
+/* Rules that add nothing to those before them cost nothing. */
+START_TEST(many_matching_rules_cost_no_more_than_four)
+{
+	const struct limits *limits;
+	struct str rules, to;
+	size_t before;
+
+	str_init(&rules, 1 << 16);
+	for (unsigned bits = 1; bits <= 32; bits++)
+		str_printf(&rules,
+			"%u|128.0.0.0/%u|inbound|%u|60|-1|%u|-1|-1\n", bits,
+			bits, bits, bits);
+	begin("", str_text(&rules));
+	ask("client_address=128.0.0.0\nsender=a@b.example\n" TO_U, NULL);
+	str_init(&to, 1 << 16);
+	for (size_t i = 0; i < RECIPIENTS_MAX; i++)
+		str_printf(&to, "%su%zu@example.com", i > 0 ? " " : "", i);
+	set_recipients(str_text(&to));
+	before = arena_used(world.arena);
+	ck_assert(fact_limits(&world.facts, &limits));
+	ck_assert_uint_eq(limits->n_sets, RECIPIENTS_MAX);
+	ck_assert_int_eq(limits->sets[999].max_msgs->max_msgs, 32);
+	ck_assert_uint_lt(arena_used(world.arena) - before,
+		(RECIPIENTS_MAX + 10) * (sizeof(struct limit_set) + 64));
+	str_free(&rules);
+	str_free(&to);
+	fake_world_end(&world);
+}
+END_TEST
+
 START_TEST(limits_are_described)
 {
 	const struct limits *limits;
@@ -472,6 +502,7 @@ main(void)
 	tcase_add_test(tc, wildcards_with_more_stars_are_a_setting);
 	tcase_add_test(tc, rows_that_make_no_sense_are_left_out);
 	tcase_add_test(tc, the_worst_message_fits_into_the_arena);
+	tcase_add_test(tc, many_matching_rules_cost_no_more_than_four);
 	tcase_add_test(tc, limits_are_described);
 	tcase_add_test(tc, kinds_have_names);
 	tcase_add_test(tc, the_fact_waits_for_its_tables);
