@@ -61,8 +61,8 @@ config_path(struct command *command)
 	return slice_copy(command->arena, path).ptr;
 }
 
-static void
-reply_errors(struct command *command, const char *path,
+void
+local_reply_errors(struct command *command, const char *path,
 	const struct config_errors *errors)
 {
 	static const struct reply_column columns[] = {
@@ -112,7 +112,7 @@ command_config_check(struct command *command)
 	struct config *config = config_load(path, &errors);
 
 	if (config == NULL) {
-		reply_errors(command, path, &errors);
+		local_reply_errors(command, path, &errors);
 		reply_end(command, COMMAND_EXIT_USAGE);
 	} else {
 		remark_passwords(command, config);

@@ -7,6 +7,7 @@
  */
 
 struct command;
+struct config_errors;
 struct output;
 
 struct local {
@@ -18,6 +19,10 @@ struct local {
 
 /* command->data is a struct local. Returns the exit status. */
 int local_run(struct command *command);
+
+/* A part of a reply: the mistakes in the configuration file called path. */
+void local_reply_errors(struct command *command, const char *path,
+	const struct config_errors *errors);
 
 /* The usage of policyctl as a whole. */
 void local_print_usage(void);

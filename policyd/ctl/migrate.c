@@ -574,10 +574,10 @@ load_config(struct command *command, const char *path)
 		config_unref(config);
 		config = NULL;
 	}
-	if (config == NULL)
-		reply_error(command, COMMAND_EXIT_USAGE, "%s:%u: %s", path,
-			errors.n > 0 ? errors.items[0].line : 0,
-			errors.n > 0 ? errors.items[0].text : "cannot be read");
+	if (config == NULL) {
+		local_reply_errors(command, path, &errors);
+		reply_end(command, COMMAND_EXIT_USAGE);
+	}
 	config_errors_free(&errors);
 	return config;
 }
