@@ -11,10 +11,9 @@
 
 /*
  * Text of the recipients of one message, more than a thousand addresses of
- * the longest kind that RFC 5321, 4.5.3.1.3 allows, and of all messages.
+ * the longest kind that RFC 5321, 4.5.3.1.3 allows.
  */
 #define MESSAGE_BYTES_MAX ((size_t)256 << 10)
-#define ALL_BYTES_MAX     ((size_t)64 << 20)
 /* More texts than that would only make a key longer, not more its own. */
 #define KEY_MAX 1024
 
@@ -40,7 +39,7 @@ struct instances {
 	size_t n_chains;
 	TAILQ_HEAD(, message) by_age; /* the oldest first */
 	size_t n, max;
-	size_t n_bytes; /* of recipients' text */
+	size_t n_bytes; /* of memory, of all messages */
 };
 
 struct instances *
@@ -57,13 +56,21 @@ instances_new(size_t max)
 	return instances;
 }
 
+static size_t
+message_bytes(const struct message *message)
+{
+	return sizeof(*message) +
+	       message->size * sizeof(message->recipients[0]) +
+	       message->text.size;
+}
+
 static void
 message_remove(struct instances *instances, struct message *message)
 {
 	LIST_REMOVE(message, chain);
 	instances->n--;
 	TAILQ_REMOVE(&instances->by_age, message, entry);
-	instances->n_bytes -= message->text.len;
+	instances->n_bytes -= message_bytes(message);
 	str_free(&message->text);
 	x_free(message->recipients);
 	x_free(message);
@@ -143,15 +150,15 @@ find(const struct instances *instances, struct hash128 key)
 	return NULL;
 }
 
-/* Lets go of the oldest until one more message may be added. */
+/* Lets go of the oldest until there are no more than so many messages. */
 static void
-make_room(struct instances *instances)
+make_room(struct instances *instances, size_t max)
 {
 	struct message *oldest;
 
 	while ((oldest = TAILQ_FIRST(&instances->by_age)) != NULL &&
-		(is_expired(oldest) || instances->n >= instances->max ||
-			instances->n_bytes > ALL_BYTES_MAX))
+		(is_expired(oldest) || instances->n > max ||
+			instances->n_bytes > INSTANCES_BYTES_MAX))
 		message_remove(instances, oldest);
 }
 
@@ -160,13 +167,14 @@ message_new(struct instances *instances, struct hash128 key)
 {
 	struct message *message;
 
-	make_room(instances);
+	make_room(instances, instances->max - 1);
 	message = x_new(struct message);
 	message->key = key;
 	str_init(&message->text, MESSAGE_BYTES_MAX);
 	LIST_INSERT_HEAD(chain_of(instances, key), message, chain);
 	TAILQ_INSERT_TAIL(&instances->by_age, message, entry);
 	instances->n++;
+	instances->n_bytes += message_bytes(message);
 	return message;
 }
 
@@ -191,8 +199,7 @@ has(const struct message *message, struct slice text, uint64_t hash)
 }
 
 static void
-message_add(struct instances *instances, struct message *message,
-	struct slice text)
+message_add(struct message *message, struct slice text)
 {
 	uint64_t hash = hash_u64(text);
 	size_t at = message->text.len;
@@ -206,7 +213,6 @@ message_add(struct instances *instances, struct message *message,
 			message->size, sizeof(struct recipient));
 	}
 	str_append_slice(&message->text, text);
-	instances->n_bytes += text.len;
 	message->recipients[message->n++] =
 		(struct recipient){ hash, at, text.len };
 }
@@ -229,7 +235,11 @@ instances_add(struct instances *instances, const struct request *req)
 	message->added_at = now_s();
 	TAILQ_REMOVE(&instances->by_age, message, entry);
 	TAILQ_INSERT_TAIL(&instances->by_age, message, entry);
-	message_add(instances, message, req->recipient.full);
+	instances->n_bytes -= message_bytes(message);
+	message_add(message, req->recipient.full);
+	instances->n_bytes += message_bytes(message);
+	/* Not only new messages need room: those there are may have grown. */
+	make_room(instances, instances->max);
 }
 
 void
@@ -274,4 +284,10 @@ size_t
 instances_count(const struct instances *instances)
 {
 	return instances->n;
+}
+
+size_t
+instances_size_bytes(const struct instances *instances)
+{
+	return instances->n_bytes;
 }

@@ -5,8 +5,8 @@
  * Which recipients a message has. Postfix names the recipient at RCPT, and
  * again at END-OF-MESSAGE only if there is just one; the instance attribute
  * ties the requests of one message together. Bounded: limits.instances
- * messages, REQUEST_RECIPIENTS_MAX recipients each, INSTANCE_TTL_S seconds;
- * the oldest goes first.
+ * messages, INSTANCES_BYTES_MAX of memory, REQUEST_RECIPIENTS_MAX recipients
+ * each, INSTANCE_TTL_S seconds; the oldest goes first.
  */
 
 #include <stddef.h>
@@ -14,7 +14,8 @@
 struct instances;
 struct request;
 
-#define INSTANCE_TTL_S 3600
+#define INSTANCE_TTL_S      3600
+#define INSTANCES_BYTES_MAX ((size_t)64 << 20)
 
 struct instances *instances_new(size_t max);
 void instances_free(struct instances *instances);
@@ -25,5 +26,7 @@ void instances_fill(struct instances *instances, struct request *req);
 /* The message is over. */
 void instances_remove(struct instances *instances, const struct request *req);
 size_t instances_count(const struct instances *instances);
+/* Of all messages; the table to find them is not counted. */
+size_t instances_size_bytes(const struct instances *instances);
 
 #endif

@@ -20,7 +20,7 @@ request_new(const char *instance, const char *sender, const char *recipient)
 	struct arena *arena = arena_new(REQUEST_ARENA_MAX);
 	struct request *req = arena_new_object(arena, struct request);
 	const char *err = NULL;
-	char text[2000];
+	char text[9000];
 
 	snprintf(text, sizeof(text),
 		"request=smtpd_access_policy\nprotocol_state=RCPT\n"
@@ -132,6 +132,38 @@ START_TEST(bounds)
 }
 END_TEST
 
+/* Messages that were small when they came may grow together. */
+START_TEST(memory_is_bounded)
+{
+	struct instances *instances = instances_new(400);
+	char instance[20], recipient[8000];
+	struct request *req;
+
+	for (unsigned round = 0; round < 40; round++) {
+		for (unsigned i = 0; i < 400; i++) {
+			snprintf(instance, sizeof(instance), "i%u", i);
+			snprintf(recipient, sizeof(recipient), "%07900u@x",
+				round);
+			add(instances, instance, "s", recipient);
+			ck_assert_uint_le(instances_size_bytes(instances),
+				INSTANCES_BYTES_MAX);
+		}
+	}
+	/* And it is used. */
+	ck_assert_uint_gt(instances_size_bytes(instances),
+		INSTANCES_BYTES_MAX / 2);
+	for (unsigned i = 0; i < 400; i++) {
+		snprintf(instance, sizeof(instance), "i%u", i);
+		req = request_new(instance, "s", "");
+		instances_remove(instances, req);
+		arena_free(req->arena);
+	}
+	ck_assert_uint_eq(instances_count(instances), 0);
+	ck_assert_uint_eq(instances_size_bytes(instances), 0);
+	instances_free(instances);
+}
+END_TEST
+
 START_TEST(age)
 {
 	struct instances *instances = instances_new(10);
@@ -214,6 +246,7 @@ main(void)
 	tcase_add_test(tcase, one_message);
 	tcase_add_test(tcase, without_instance);
 	tcase_add_test(tcase, bounds);
+	tcase_add_test(tcase, memory_is_bounded);
 	tcase_add_test(tcase, age);
 	tcase_add_test(tcase, columns);
 	suite_add_tcase(suite, tcase);
