@@ -103,7 +103,7 @@ static const struct db_statement domain_chunk = {
 	       " ORDER BY domain LIMIT 1000",
 	.access = DB_READS,
 	.params = "s",
-	.columns = "suu",
+	.columns = "sii",
 };
 
 const struct table_kind table_domain = {
@@ -187,7 +187,7 @@ static const struct db_statement alias_chunk = {
 	       " WHERE alias_domain > ? ORDER BY alias_domain LIMIT 1000",
 	.access = DB_READS,
 	.params = "s",
-	.columns = "ssu",
+	.columns = "ssi",
 };
 
 const struct table_kind table_alias_domain = {

@@ -231,7 +231,7 @@ static const struct db_statement setting_chunk = {
 	       " FROM greylisting WHERE id > ? ORDER BY id LIMIT 1000",
 	.access = DB_READS,
 	.params = "u",
-	.columns = "usisiu",
+	.columns = "usisii",
 };
 
 const struct table_kind table_greylisting = {

@@ -182,7 +182,7 @@ static const struct db_statement chunk = {
 	       " ORDER BY id LIMIT 1000",
 	.access = DB_READS,
 	.params = "u",
-	.columns = "ussuuiiii",
+	.columns = "ussiuiiii",
 };
 
 const struct table_kind table_throttle = {

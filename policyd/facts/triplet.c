@@ -59,7 +59,7 @@ static const struct db_statement look_up = {
 	/* clang-format on */
 	.access = DB_READS,
 	.params = "s",
-	.columns = "uuuuuuuuu",
+	.columns = "uuuuuuuui",
 };
 
 enum column {

@@ -191,6 +191,31 @@ START_TEST(every_change_is_noticed)
 }
 END_TEST
 
+/* TINYINT is signed; one strange row must not cost all the others. */
+START_TEST(a_negative_number_is_a_number)
+{
+	size_t n[TABLE_COUNT];
+
+	for (size_t i = 0; i < TABLE_COUNT; i++)
+		n[i] = state_of((enum table_id)i).n_rows;
+	sql("INSERT INTO domain VALUES ('minus.example', -1, -1);"
+	    "INSERT INTO alias_domain VALUES ('minus.example', 'x.example',"
+	    " -1);"
+	    "INSERT INTO greylisting (account, priority, sender,"
+	    " sender_priority, active) VALUES ('@minus.example', -128, '@.',"
+	    " -128, -1);"
+	    "ALTER TABLE throttle MODIFY priority TINYINT NOT NULL;"
+	    "INSERT INTO throttle (account, kind, priority, period, max_msgs)"
+	    " VALUES ('@minus.example', 'inbound', -1, 60, -2147483648)");
+	refresh();
+	for (size_t i = 0; i < TABLE_COUNT; i++)
+		ck_assert_uint_eq(state_of((enum table_id)i).n_rows,
+			n[i] + (i == TABLE_DOMAIN || i == TABLE_ALIAS_DOMAIN ||
+				       i == TABLE_GREYLISTING ||
+				       i == TABLE_THROTTLE));
+}
+END_TEST
+
 START_TEST(a_missing_table_says_what_to_do)
 {
 	struct table_state state;
@@ -218,6 +243,7 @@ main(void)
 	tcase_add_test(tc, an_installed_database_is_read);
 	tcase_add_test(tc, chunks_leave_nothing_out);
 	tcase_add_test(tc, every_change_is_noticed);
+	tcase_add_test(tc, a_negative_number_is_a_number);
 	tcase_add_test(tc, a_missing_table_says_what_to_do);
 	suite_add_tcase(suite, tc);
 
