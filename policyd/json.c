@@ -147,10 +147,24 @@ json_is_set(const struct json *value)
 	return json_is_true(inner(value));
 }
 
+/* jansson escapes what JSON demands; a terminal acts on more. */
 static int
 append(const char *bytes, size_t len, void *arg)
 {
-	str_append(arg, bytes, len);
+	const struct slice text = { bytes, len };
+	size_t start = 0, at = 0;
+
+	while (at < len) {
+		const size_t shown = slice_shown_len(text, at);
+
+		at += shown;
+		if (shown > 0)
+			continue;
+		str_append(arg, bytes + start, at - start);
+		at += str_append_json_escape(arg, text, at);
+		start = at;
+	}
+	str_append(arg, bytes + start, at - start);
 	return 0;
 }
 

@@ -271,10 +271,7 @@ plain_len(struct slice s, size_t at)
 
 	if (c < 0x80)
 		return c >= 0x20 && c != 0x7f;
-	/* U+0080 to U+009F are control characters, too. */
-	if (c == 0xc2 && at + 1 < s.len && (unsigned char)s.ptr[at + 1] < 0xa0)
-		return 0;
-	return slice_utf8_len(s, at);
+	return slice_shown_len(s, at);
 }
 
 static void

@@ -226,6 +226,31 @@ slice_is_utf8(struct slice s)
 	return true;
 }
 
+/* U+200E..200F, U+2028..202E, U+2066..2069: marks of lines and directions. */
+static bool
+is_mark(const unsigned char *c)
+{
+	if (c[0] != 0xe2)
+		return false;
+	if (c[1] == 0x80)
+		return c[2] == 0x8e || c[2] == 0x8f ||
+		       (c[2] >= 0xa8 && c[2] <= 0xae);
+	return c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9;
+}
+
+size_t
+slice_shown_len(struct slice s, size_t at)
+{
+	const unsigned char *c = (const unsigned char *)s.ptr + at;
+	const size_t len = slice_utf8_len(s, at);
+
+	if (len == 1)
+		return c[0] >= 0x20 && c[0] != 0x7f;
+	if (len == 2)
+		return c[0] == 0xc2 && c[1] < 0xa0 ? 0 : len;
+	return len == 3 && is_mark(c) ? 0 : len;
+}
+
 static inline unsigned
 min_unsigned(unsigned a, unsigned b)
 {
@@ -418,18 +443,25 @@ str_append_i64(struct str *str, int64_t number)
 	str_append_u64(str, -(uint64_t)number);
 }
 
-/* One byte that does not stand for itself in a JSON string. */
+/* A character of two or three bytes that is not to be shown. */
 static void
-append_json_escape(struct str *str, unsigned char byte)
+append_json_code(struct str *str, const unsigned char *c, size_t len)
+{
+	const unsigned code = len == 2 ? (c[0] & 0x1fu) << 6 | (c[1] & 0x3fu)
+				       : (c[0] & 0xfu) << 12 |
+						 (c[1] & 0x3fu) << 6 |
+						 (c[2] & 0x3fu);
+
+	str_printf(str, "\\u%04x", code);
+}
+
+static void
+append_json_byte(struct str *str, unsigned char byte)
 {
 	static const char shorts[][2] = { { '"', '"' }, { '\\', '\\' },
 		{ '\b', 'b' }, { '\f', 'f' }, { '\n', 'n' }, { '\r', 'r' },
 		{ '\t', 't' } };
 
-	if (byte >= 0x80) {
-		str_append(str, "\xef\xbf\xbd", 3);
-		return;
-	}
 	for (size_t i = 0; i < sizeof(shorts) / sizeof(shorts[0]); i++) {
 		if (byte == (unsigned char)shorts[i][0]) {
 			str_append_char(str, '\\');
@@ -440,6 +472,21 @@ append_json_escape(struct str *str, unsigned char byte)
 	str_printf(str, "\\u%04x", byte);
 }
 
+size_t
+str_append_json_escape(struct str *str, struct slice s, size_t at)
+{
+	const unsigned char *c = (const unsigned char *)s.ptr + at;
+	const size_t len = slice_utf8_len(s, at);
+
+	if (len == 1)
+		append_json_byte(str, c[0]);
+	else if (len > 1)
+		append_json_code(str, c, len);
+	else
+		str_append(str, "\xef\xbf\xbd", 3);
+	return len > 0 ? len : 1;
+}
+
 /* Length of the plain JSON character at a position, 0 if it needs escaping. */
 static inline size_t
 json_plain_len(struct slice s, size_t at)
@@ -447,7 +494,7 @@ json_plain_len(struct slice s, size_t at)
 	unsigned char c = (unsigned char)s.ptr[at];
 
 	if (c >= 0x80)
-		return slice_utf8_len(s, at);
+		return slice_shown_len(s, at);
 	return c >= 0x20 && c != '"' && c != '\\' && c != 0x7f;
 }
 
@@ -463,8 +510,8 @@ str_append_json(struct str *str, struct slice s)
 		if (len > 0)
 			continue;
 		str_append(str, s.ptr + start, at - start);
-		append_json_escape(str, (unsigned char)s.ptr[at]);
-		start = ++at;
+		at += str_append_json_escape(str, s, at);
+		start = at;
 	}
 	if (at > start)
 		str_append(str, s.ptr + start, at - start);

@@ -60,6 +60,12 @@ bool slice_is_utf8(struct slice s);
 /* Bytes of the UTF-8 character at a position below len; 0: malformed. */
 size_t slice_utf8_len(struct slice s, size_t at);
 /*
+ * The same for a character that may be shown: 0 also for control characters,
+ * those of ISO 8859-1 among them (a terminal acts on both), and for the marks
+ * that end a line or turn the direction of writing.
+ */
+size_t slice_shown_len(struct slice s, size_t at);
+/*
  * How many single-character changes (and swaps of neighbours) lead from a to
  * b; used to suggest the nearest word. Both are cut at 63 bytes.
  */
@@ -96,9 +102,12 @@ void str_append_u64(struct str *str, uint64_t number); /* fast decimal */
 void str_append_i64(struct str *str, int64_t number);
 /*
  * Appends as a JSON string with its quotes (RFC 8259, section 7). Bytes that
- * are not UTF-8 become U+FFFD, so the result is always valid JSON.
+ * are not UTF-8 become U+FFFD, so the result is always valid JSON; characters
+ * that are not to be shown become escapes, so it may go to a terminal.
  */
 void str_append_json(struct str *str, struct slice s);
+/* The one at this position, not to be shown; returns its length in s. */
+size_t str_append_json_escape(struct str *str, struct slice s, size_t at);
 struct slice str_slice(const struct str *str);
 /* "" while nothing was appended. */
 const char *str_text(const struct str *str);

@@ -24,6 +24,26 @@ print_safe(struct slice text)
 }
 
 static void
+print_padded(struct slice text, int width)
+{
+	struct str safe;
+
+	str_init(&safe, LINE_MAX_BYTES);
+	output_append_safe(&safe, text);
+	printf("%-*s", width, str_text(&safe));
+	str_free(&safe);
+}
+
+static void
+print_titled(const char *title, struct slice text)
+{
+	if (text.len == 0)
+		return;
+	fputs(title, stdout);
+	print_safe(text);
+}
+
+static void
 print_member(const char *title, struct slice text)
 {
 	if (text.len == 0)
@@ -85,16 +105,14 @@ output_decision_line(struct output *output, const struct json *decision)
 	const enum output_color color = action_color(decision);
 
 	print_time(decision);
-	printf("  %s%-6.*s%s  ", output_color(output, color),
-		SLICE_ARG(json_member_text(decision, "action")),
-		output_color_end(output, color));
+	printf("  %s", output_color(output, color));
+	print_padded(json_member_text(decision, "action"), 6);
+	printf("%s  ", output_color_end(output, color));
 	print_addresses(decision);
-	if (rule.len > 0)
-		printf("  %.*s", SLICE_ARG(rule));
-	else if (would.len > 0)
-		printf("  would have: %.*s", SLICE_ARG(would));
-	if (code.len > 0)
-		printf("  %.*s", SLICE_ARG(code));
+	print_titled("  ", rule);
+	if (rule.len == 0)
+		print_titled("  would have: ", would);
+	print_titled("  ", code);
 	putchar('\n');
 }
 
@@ -109,8 +127,8 @@ print_rule(struct output *output, const struct json *rule)
 	const enum output_color color = is_bad ? COLOR_BAD : COLOR_NONE;
 
 	fputs("  ", stdout);
-	printf("%-22.*s%s", SLICE_ARG(json_member_text(rule, "rule")),
-		output_color(output, color));
+	print_padded(json_member_text(rule, "rule"), 22);
+	fputs(output_color(output, color), stdout);
 	print_safe(outcome);
 	fputs(output_color_end(output, color), stdout);
 	if (json_member(rule, "took_ms") != NULL)
@@ -202,8 +220,9 @@ print_value(struct slice name, const struct json *value, unsigned depth)
 	}
 	str_init(&text, LINE_MAX_BYTES);
 	output_append_value(&text, type_of(name), value);
-	printf("%*s%-*.*s  %s\n", (int)(4 + 2 * depth), "",
-		(int)(28 - 2 * depth), SLICE_ARG(name), str_text(&text));
+	printf("%*s", (int)(4 + 2 * depth), "");
+	print_padded(name, (int)(28 - 2 * depth));
+	printf("  %s\n", str_text(&text));
 	str_free(&text);
 }
 
@@ -241,11 +260,9 @@ print_head(struct output *output, const struct json *decision)
 	const struct slice code = json_member_text(decision, "code");
 	const struct slice rule = json_member_text(decision, "rule");
 
-	printf("%s%.*s%s", output_color(output, COLOR_BOLD),
-		code.len > 0 ? (int)code.len : 8,
-		code.len > 0 ? code.ptr : "decision",
-		output_color_end(output, COLOR_BOLD));
-	fputs("  ", stdout);
+	fputs(output_color(output, COLOR_BOLD), stdout);
+	print_safe(code.len > 0 ? code : SLICE("decision"));
+	printf("%s  ", output_color_end(output, COLOR_BOLD));
 	print_time(decision);
 	fputs("  at ", stdout);
 	print_safe(json_member_text(decision, "stage"));
@@ -254,9 +271,8 @@ print_head(struct output *output, const struct json *decision)
 	printf("\n  %-12s%s", "answer", output_color(output, color));
 	print_safe(json_member_text(decision, "reply"));
 	fputs(output_color_end(output, color), stdout);
-	if (rule.len > 0)
-		printf("  (by %.*s)", SLICE_ARG(rule));
-	putchar('\n');
+	print_titled("  (by ", rule);
+	puts(rule.len > 0 ? ")" : "");
 }
 
 static void

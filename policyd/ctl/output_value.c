@@ -9,32 +9,13 @@
 
 /* --- text --------------------------------------------------------------- */
 
-/*
- * Control characters of ASCII and of ISO 8859-1 (a terminal may act on
- * both), and the marks that turn the direction of writing.
- */
-static bool
-is_harmful(const unsigned char *c, size_t len)
-{
-	if (len == 1)
-		return c[0] < 0x20 || c[0] == 0x7f;
-	if (len == 2)
-		return c[0] == 0xc2 && c[1] < 0xa0;
-	/* U+200E..200F, U+2028..202E, U+2066..2069 */
-	if (len == 3 && c[0] == 0xe2 && c[1] == 0x80)
-		return c[2] == 0x8e || c[2] == 0x8f ||
-		       (c[2] >= 0xa8 && c[2] <= 0xae);
-	return len == 3 && c[0] == 0xe2 && c[1] == 0x81 && c[2] >= 0xa6 &&
-	       c[2] <= 0xa9;
-}
-
 void
 output_append_safe(struct str *out, struct slice text)
 {
 	for (size_t at = 0; at < text.len;) {
 		const unsigned char *c = (const unsigned char *)text.ptr + at;
+		const bool is_shown = slice_shown_len(text, at) > 0;
 		size_t len = slice_utf8_len(text, at);
-		const bool is_shown = len > 0 && !is_harmful(c, len);
 
 		if (len == 0)
 			len = 1;

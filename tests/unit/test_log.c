@@ -173,7 +173,7 @@ static const struct {
 		"\"m\xef\xbf\xbd@b\"" },
 	{ "cut UTF-8", "m\xc3", "m\\xc3", "\"m\\xc3\"", "\"m\xef\xbf\xbd\"" },
 	{ "a C1 control", "\xc2\x9b", "\\xc2\\x9b", "\"\\xc2\\x9b\"",
-		"\"\xc2\x9b\"" },
+		"\"\\u009b\"" },
 	{ "no format", "%s%n", "%s%n", "%s%n", "\"%s%n\"" },
 };
 

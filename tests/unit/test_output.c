@@ -67,6 +67,9 @@ static const struct {
 } values[] = {
 	{ "text", "\"a b\"", "a b" },
 	{ "text", "\"a\\u001bb\"", "a\\x1bb" },
+	/* Nested values stay JSON. */
+	{ "text", "{\"a\":[\"x\\u009b2J\",\"\\u202e\\u007f\"]}",
+		"{\"a\":[\"x\\u009b2J\",\"\\u202e\\u007f\"]}" },
 	{ "text", "null", "-" },
 	{ "number", "42", "42" },
 	{ "number", "-1", "-1" },
