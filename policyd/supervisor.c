@@ -68,10 +68,13 @@ struct supervisor {
 
 /* --- sockets ------------------------------------------------------------ */
 
-/* The directory of a unix socket, such as /run/policyd, if it is missing. */
+/*
+ * The directory of a unix socket, such as /run/policyd, if it is missing. It
+ * stays root's: the processes only accept, and what they could put there root
+ * would trip over at the next start.
+ */
 static void
-make_directory(const struct supervisor *supervisor,
-	const struct sock_address *address)
+make_directory(const struct sock_address *address)
 {
 	char path[sizeof(address->path)];
 	char *slash;
@@ -81,21 +84,17 @@ make_directory(const struct supervisor *supervisor,
 	if (!address->is_unix || slash == NULL || slash == path)
 		return;
 	*slash = '\0';
-	if (mkdir(path, 0755) == 0 && supervisor->privileges.is_needed &&
-		chown(path, supervisor->privileges.uid,
-			supervisor->privileges.gid) < 0)
-		log_warning("cannot give %s to %s: %s", path,
-			supervisor->privileges.user, strerror(errno));
+	/* If it cannot be made, listening tells why. */
+	(void)mkdir(path, 0755);
 }
 
 static int
-listen_on(const struct supervisor *supervisor,
-	const struct sock_address *address, mode_t mode, gid_t gid)
+listen_on(const struct sock_address *address, mode_t mode, gid_t gid)
 {
 	char err[ERROR_MAX];
 	int fd;
 
-	make_directory(supervisor, address);
+	make_directory(address);
 	fd = sock_listen(address, mode, gid, err, sizeof(err));
 	if (fd < 0)
 		log_error("%s", err);
@@ -127,7 +126,7 @@ open_sockets(struct supervisor *supervisor)
 	supervisor->policy_addresses =
 		x_new_array(config->policyd.n_listen, struct sock_address);
 	for (size_t i = 0; i < config->policyd.n_listen; i++) {
-		const int fd = listen_on(supervisor, &config->policyd.listen[i],
+		const int fd = listen_on(&config->policyd.listen[i],
 			(mode_t)config->policyd.policy_socket_mode, -1);
 
 		if (fd < 0)
@@ -140,8 +139,8 @@ open_sockets(struct supervisor *supervisor)
 
 		if (!control_address(config, child->process, &child->control))
 			return -1;
-		child->control_fd = listen_on(supervisor, &child->control,
-			CONTROL_MODE, supervisor->privileges.control_gid);
+		child->control_fd = listen_on(&child->control, CONTROL_MODE,
+			supervisor->privileges.control_gid);
 		if (child->control_fd < 0)
 			return -1;
 	}
@@ -655,8 +654,11 @@ supervisor_run(struct config *config, bool is_foreground)
 	struct supervisor supervisor = { .config = config,
 		.is_foreground = is_foreground,
 		.signal_fd = -1 };
-	const int status = prepare(&supervisor);
+	int status;
 
+	/* The passwords were read: they are in its memory, too. */
+	privileges_forbid_dumps();
+	status = prepare(&supervisor);
 	if (status == EX_OK) {
 		open_log(&supervisor);
 		metric_init();

@@ -356,14 +356,18 @@ clear_path(const struct sock_address *address, struct report *report)
 	return 0;
 }
 
-/* Group before mode, so that no other group ever has what mode grants. */
+/*
+ * Group before mode, so that no other group ever has what mode grants. We may
+ * be root in a directory of somebody else: whoever puts a symbolic link in
+ * the socket's place must not get at what it points to.
+ */
 static int
 set_access(const struct sock_address *address, mode_t mode, gid_t gid,
 	struct report *report)
 {
 	if (gid != (gid_t)-1 && lchown(address->path, (uid_t)-1, gid) != 0)
 		return fail(report, "cannot change its group", errno);
-	if (chmod(address->path, mode) != 0)
+	if (fchmodat(AT_FDCWD, address->path, mode, AT_SYMLINK_NOFOLLOW) != 0)
 		return fail(report, "cannot change its mode", errno);
 	return 0;
 }

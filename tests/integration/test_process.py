@@ -4,6 +4,7 @@ import os
 import pwd
 import signal
 import socket
+import stat
 import threading
 
 import pytest
@@ -203,3 +204,16 @@ def test_secrets_are_not_shown(policyd):
                 assert secret.encode() not in file.read()
     assert secret not in policyd.ctl("config", "show")
     assert secret not in policyd.log()
+
+
+def test_a_missing_directory_of_sockets_is_made_for_root(configured,
+                                                         directory):
+    """What the processes could write there, root would trip over."""
+    made = os.path.join(directory, "made")
+    configured.configure(**{
+        "policyd.control_socket": "unix:%s/control" % made})
+    configured.start()
+    status = os.stat(made)
+    assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (0, 0o755)
+    configured.stop()
+    assert os.listdir(made) == []

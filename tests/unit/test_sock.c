@@ -177,6 +177,40 @@ START_TEST(unix_socket_has_the_mode_asked_for)
 }
 END_TEST
 
+static const char *trap; /* what a link in the socket's place points to */
+
+/*
+ * Takes the place of the C library's: whoever owns the directory may do this
+ * just before the mode is changed.
+ */
+int
+lchown(const char *path, uid_t owner, gid_t group)
+{
+	(void)owner, (void)group;
+	if (trap == NULL)
+		return 0;
+	return unlink(path) == 0 && symlink(trap, path) == 0 ? 0 : -1;
+}
+
+START_TEST(link_in_the_place_of_a_socket_is_not_followed)
+{
+	char path[sizeof(unix_address.path) + 8];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/secret", directory);
+	close(open(path, O_CREAT | O_WRONLY, 0600));
+	trap = path;
+	ck_assert_int_eq(
+		sock_listen(&unix_address, 0666, getgid(), err, sizeof(err)),
+		-1);
+	trap = NULL;
+	ck_assert_ptr_nonnull(strstr(err, "cannot change its mode"));
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0600);
+	unlink(path);
+}
+END_TEST
+
 START_TEST(stale_unix_socket_is_replaced)
 {
 	int fd = listen_unix(0600);
@@ -383,6 +417,7 @@ main(void)
 	suite_add_tcase(suite, parsing);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, unix_socket_has_the_mode_asked_for);
+	tcase_add_test(tcase, link_in_the_place_of_a_socket_is_not_followed);
 	tcase_add_test(tcase, stale_unix_socket_is_replaced);
 	tcase_add_test(tcase, live_unix_socket_is_left_alone);
 	tcase_add_test(tcase, other_file_is_left_alone);
