@@ -2,6 +2,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,6 +52,7 @@ static struct {
 	uint64_t lost;
 	uint64_t lost_reported;
 	struct str buffer; /* whole lines, each with its newline */
+	bool is_torn;      /* stderr took half of the last line */
 	void (*wake)(void *arg);
 	void *wake_arg;
 
@@ -177,19 +180,53 @@ flush_syslog(struct slice rest)
 		state.lost += n - send_lines(lines, n);
 }
 
+/*
+ * Whether a write of PIPE_BUF bytes would not block. O_NONBLOCK would be set
+ * for everybody who shares the file, such as the shell. Before the log is
+ * opened there is nobody yet whom a reader could hold up.
+ */
+static bool
+stderr_takes_output(void)
+{
+	struct pollfd wait = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return !state.is_open || poll(&wait, 1, 0) != 0;
+}
+
+/* Whole lines, but for one that is longer than a write may be. */
+static size_t
+stderr_portion(struct slice rest)
+{
+	const struct slice most = slice_part(rest, 0, PIPE_BUF);
+	const ptrdiff_t end = slice_find_last(most, '\n');
+
+	return end >= 0 ? (size_t)end + 1 : most.len;
+}
+
 static void
 flush_stderr(struct slice rest)
 {
+	bool is_within = false; /* a line */
 	ssize_t n;
 
-	while (rest.len > 0) {
-		n = write(STDERR_FILENO, rest.ptr, rest.len);
+	while (rest.len > 0 && stderr_takes_output()) {
+		/* The end of the line before was lost. */
+		const struct slice part =
+			state.is_torn
+				? SLICE("\n")
+				: slice_part(rest, 0, stderr_portion(rest));
+
+		n = write(STDERR_FILENO, part.ptr, part.len);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
+		if (n <= 0)
 			break;
-		rest = slice_from(rest, (size_t)n);
+		if (!state.is_torn)
+			rest = slice_from(rest, (size_t)n);
+		state.is_torn = false;
+		is_within = part.ptr[n - 1] != '\n';
 	}
+	state.is_torn = state.is_torn || is_within;
 	for (size_t i = 0; i < rest.len; i++)
 		state.lost += rest.ptr[i] == '\n';
 }

@@ -474,6 +474,50 @@ START_TEST(counts_lines_that_a_full_socket_refuses)
 }
 END_TEST
 
+/* A reader that stands still must not hold us up. */
+START_TEST(counts_lines_that_a_full_pipe_refuses)
+{
+	static char value[1000], line[9000];
+	uint64_t before = log_lost();
+	size_t n_lines = 0, len = 0;
+	int fds[2];
+	ssize_t n;
+
+	memset(value, 'v', sizeof(value));
+	ck_assert_int_eq(pipe(fds), 0);
+	dup2(fds[1], STDERR_FILENO);
+	open_log(LOG_TARGET_STDERR, LOG_FORMAT_TEXT);
+	for (unsigned i = 0; i < 100; i++) {
+		log_line_begin(LOG_LEVEL_INFO, "long");
+		for (unsigned field = 0; field < 7; field++)
+			log_line_text("f",
+				(struct slice){ value, sizeof(value) });
+		log_line_end();
+	}
+	log_flush();
+	ck_assert_uint_gt(log_lost(), before);
+	ck_assert_int_eq(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+	while ((n = read(fds[0], output, sizeof(output))) > 0)
+		len += (size_t)n;
+	ck_assert_uint_gt(len, 0);
+
+	/* The next line is one of its own. */
+	log_info("again");
+	log_flush();
+	n = read(fds[0], line, sizeof(line) - 1);
+	ck_assert_int_gt(n, 0);
+	line[n] = '\0';
+	ck_assert_ptr_nonnull(strstr(line, "info: again\n"));
+	ck_assert(line[0] == '\n' || strncmp(line, "2026", 4) == 0);
+	for (size_t i = 0; i < (size_t)n; i++)
+		n_lines += line[i] == '\n';
+	ck_assert_uint_le(n_lines, 2);
+	dup2(captured, STDERR_FILENO);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
 START_TEST(finds_a_syslog_that_comes_late_or_again)
 {
 	uint64_t before = log_lost();
@@ -524,6 +568,7 @@ add_tests(TCase *tcase)
 	tcase_add_test(tcase, leaves_collected_lines_to_the_parent);
 	tcase_add_test(tcase, sends_to_syslog);
 	tcase_add_test(tcase, counts_lines_that_a_full_socket_refuses);
+	tcase_add_test(tcase, counts_lines_that_a_full_pipe_refuses);
 	tcase_add_test(tcase, finds_a_syslog_that_comes_late_or_again);
 }
 
