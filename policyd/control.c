@@ -20,8 +20,9 @@
 #define CONNECTIONS_MAX 64
 /* For a client to ask, and to take the end of its answer. */
 #define PATIENCE_MS 60000
-/* A reply, and what a slow reader of a stream is behind. */
-#define OUTPUT_MAX (COMMAND_REPLY_MAX + ((size_t)4 << 20))
+#define OUTPUT_MAX  (COMMAND_REPLY_MAX + ((size_t)4 << 20))
+/* What a slow reader of a stream may be behind. */
+#define STREAM_BEHIND_MAX ((size_t)1 << 20)
 
 struct conn {
 	TAILQ_ENTRY(conn) entry;
@@ -29,6 +30,7 @@ struct conn {
 	struct stream *stream;
 	struct loop_timer *timer; /* armed while the client is waited for */
 	struct command *command;  /* under way, or NULL */
+	bool is_left_behind;      /* the timer ends it */
 	char who[64];
 };
 
@@ -80,6 +82,24 @@ on_timer(void *arg)
 
 /* --- one command -------------------------------------------------------- */
 
+/* Who does not read a stream is let go, from the loop. */
+static bool
+is_left_behind(struct conn *conn)
+{
+	if (conn->is_left_behind)
+		return true;
+	if (conn->command->request.row == NULL ||
+		conn->command->request.row->effect != COMMAND_STREAMS ||
+		stream_output_len(conn->stream) <= STREAM_BEHIND_MAX)
+		return false;
+	log_warning("control: %s does not read what it asked for: connection "
+		    "closed",
+		conn->who);
+	conn->is_left_behind = true;
+	loop_timer_set(conn->timer, 0);
+	return true;
+}
+
 /*
  * While a command is under way input is not used, but it is read: that is how
  * the end of a client is seen.
@@ -90,6 +110,8 @@ on_reply(void *arg, struct slice line, bool is_last)
 	struct conn *conn = arg;
 	struct command *command = conn->command;
 
+	if (!is_last && is_left_behind(conn))
+		return;
 	stream_write(conn->stream, line);
 	if (!is_last)
 		return;

@@ -410,6 +410,12 @@ stream_write(struct stream *stream, struct slice bytes)
 	ask_turn(stream);
 }
 
+size_t
+stream_output_len(const struct stream *stream)
+{
+	return buffer_len(&stream->output);
+}
+
 void
 stream_finish(struct stream *stream)
 {

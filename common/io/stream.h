@@ -52,6 +52,8 @@ void stream_use(struct stream *stream, size_t n);
 bool stream_is_full(const struct stream *stream);
 /* Keeps the bytes and sends them with all others at the end of this turn. */
 void stream_write(struct stream *stream, struct slice bytes);
+/* What was written and the peer has not taken. */
+size_t stream_output_len(const struct stream *stream);
 /* Closes once everything written was sent (or idle_ms passed): on_end is
  * called with STREAM_CLOSED. No more input is delivered. */
 void stream_finish(struct stream *stream);
