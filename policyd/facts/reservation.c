@@ -14,6 +14,8 @@
 #define BOOKING_ITEMS_MAX  512
 #define BOOKINGS_IN_FLIGHT 2
 #define BOOKINGS_MAX       100000
+/* How often a message is counted again when its connection was lost. */
+#define REPEATS_MAX 3
 /* Larger than any size or limit that makes sense; sums of two still fit. */
 #define AMOUNT_MAX ((uint64_t)1 << 60)
 
@@ -96,6 +98,7 @@ struct booking {
 	struct order *order;
 	struct reservation_request request; /* account points into order */
 	struct counter counter;
+	unsigned n_repeats;
 };
 
 /* What one decision wants; outlives it when it gives up waiting. */
@@ -316,6 +319,24 @@ failure_of(struct reservations *reservations, const struct db_result *result)
 	return reason_unavailable;
 }
 
+/*
+ * The connection was lost before the answer came: counted again, for a
+ * message that may count twice is better than a limit that is not asked.
+ * Not so after a deadline: a server that is stuck would count each of them
+ * when it goes on.
+ */
+static bool
+book_again(struct booking *booking, const struct db_result *result)
+{
+	if (result->status != DB_UNCERTAIN || result->error_number == 0 ||
+		booking->order->fact == NULL ||
+		booking->n_repeats == REPEATS_MAX)
+		return false;
+	booking->n_repeats++;
+	return db_batch_add(booking->order->reservations->bookings,
+		&booking->item);
+}
+
 static void
 bookings_done(void *owner, struct db_item **items, size_t n,
 	const struct db_result *result)
@@ -328,8 +349,12 @@ bookings_done(void *owner, struct db_item **items, size_t n,
 		return;
 	}
 	failure = failure_of(reservations, result);
-	for (size_t i = 0; i < n; i++)
-		answer((struct booking *)(void *)items[i], failure);
+	for (size_t i = 0; i < n; i++) {
+		struct booking *booking = (struct booking *)(void *)items[i];
+
+		if (!book_again(booking, result))
+			answer(booking, failure);
+	}
 }
 
 static const struct db_batch_ops booking_ops = {
