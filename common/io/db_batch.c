@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/metric.h"
 #include "common/io/db_pool.h"
@@ -52,6 +53,8 @@ struct db_batch {
 	struct loop_timer *rest_timer;
 	uint64_t rest_ms;
 	bool is_resting;
+	unsigned
+		trouble; /* what the server last refused, and that was logged */
 	uint64_t items_per_second; /* and after a success, for this pace */
 };
 
@@ -160,9 +163,48 @@ encode(struct db_batch *batch, struct flight *flight)
 /* --- answers ------------------------------------------------------------- */
 
 static bool
-is_lock_error(unsigned number)
+is_one_of(unsigned number, const unsigned *numbers, size_t n)
 {
-	return number == 1205 || number == 1213;
+	for (size_t i = 0; i < n; i++)
+		if (numbers[i] == number)
+			return true;
+	return false;
+}
+
+/* What is wrong with the server, its tables or our rights, until mended. */
+static bool
+is_lasting_error(unsigned number)
+{
+	static const unsigned numbers[] = {
+		1016, /* table cannot be opened */
+		1021, /* disk full */
+		1030, /* error of the storage engine */
+		1036, /* table is read only */
+		1037, /* out of memory */
+		1038, /* out of sort memory */
+		1041, /* out of memory */
+		1044, /* no rights on the database */
+		1049, /* no such database */
+		1054, /* no such column */
+		1114, /* table full */
+		1142, /* no rights on the table */
+		1143, /* no rights on the column */
+		1146, /* no such table */
+		1194, /* table crashed */
+		1195, /* table crashed and not repaired */
+		1205, /* lock wait timeout */
+		1213, /* deadlock */
+		1226, /* a limit of the account */
+		1267, /* collations do not fit */
+		1290, /* read_only */
+		1317, /* somebody ended the statement */
+		1792, /* read only transaction */
+		1836, /* the server is read only */
+		1932, /* table is gone from the engine */
+		1969, /* max_statement_time */
+	};
+
+	return is_one_of(number, numbers, sizeof(numbers) / sizeof(*numbers));
 }
 
 /* Errors that one item's values can cause, and that spare the others. */
@@ -184,10 +226,34 @@ is_data_error(unsigned number)
 		4078, /* cannot be cast */
 	};
 
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (numbers[i] == number)
-			return true;
-	return false;
+	return is_one_of(number, numbers, sizeof(numbers) / sizeof(*numbers));
+}
+
+/*
+ * The trouble lasts and is met by every statement, so it is told when it
+ * begins and when it is over. That the database is away tells the pool.
+ */
+static void
+note_trouble(struct db_batch *batch, const struct db_result *result)
+{
+	const unsigned number = result->error_number;
+	struct db_state state;
+
+	db_state(batch->db, &state);
+	if (result->status == DB_OK && batch->trouble != 0) {
+		log_info("database %s: \"%s\" works again", state.label,
+			batch->ops->statement->name);
+		batch->trouble = 0;
+	}
+	if (result->status != DB_REFUSED || number == batch->trouble ||
+		!is_lasting_error(number))
+		return;
+	batch->trouble = number;
+	log_error("database %s: the server refuses \"%s\": %s (%u)%s",
+		state.label, batch->ops->statement->name, result->error, number,
+		number == 1054 || number == 1146
+			? "; run \"policyctl db migrate\""
+			: "");
 }
 
 static bool
@@ -199,7 +265,7 @@ is_worth_patience(const struct db_batch *batch, const struct db_result *result)
 	case DB_OK:
 		return false;
 	case DB_REFUSED:
-		return is_lock_error(result->error_number);
+		return is_lasting_error(result->error_number);
 	case DB_UNAVAILABLE:
 	case DB_UNCERTAIN:
 		return true;
@@ -272,6 +338,7 @@ statement_done(void *arg, const struct db_result *result)
 	TAILQ_REMOVE(&batch->in_flight, flight, entry);
 	batch->n_in_flight--;
 	loop_turn_ask(batch->turn);
+	note_trouble(batch, result);
 	if (is_worth_patience(batch, result)) {
 		give_back(batch, flight->items, flight->n_items);
 		batch->n_waiting += flight->n_items;

@@ -13,7 +13,7 @@
 #define REFUNDS_IN_FLIGHT 1
 /* Our own bound, limits.waiting_writes, may change with a reload. */
 #define BATCH_WAITING_MAX ((size_t)1 << 30)
-/* Between two attempts while the database is away. */
+/* Between two attempts while the database is away, or refuses. */
 #define RETRY_MS 1000
 
 /*
@@ -110,9 +110,11 @@ done(void *owner, struct db_item **items, size_t n,
 	const struct db_result *result)
 {
 	struct refunds *refunds = owner;
-	bool is_lost =
-		result->status != DB_OK &&
-		(result->status != DB_UNAVAILABLE || refunds->is_closing);
+	/* Never twice: a count may be too high, but not too low. */
+	bool is_to_rest = (result->status == DB_UNAVAILABLE ||
+				  result->status == DB_REFUSED) &&
+			  !refunds->is_closing;
+	bool is_lost = result->status != DB_OK && !is_to_rest;
 
 	if (is_lost) {
 		metric_add(METRIC_EFFECTS_LOST, n);
@@ -122,7 +124,7 @@ done(void *owner, struct db_item **items, size_t n,
 	for (size_t i = 0; i < n; i++) {
 		struct refund *refund = (struct refund *)(void *)items[i];
 
-		if (result->status == DB_UNAVAILABLE && !refunds->is_closing)
+		if (is_to_rest)
 			rest(refunds, refund);
 		else
 			refund_free(refunds, refund);
