@@ -9,7 +9,7 @@
 #include "policyd/sources.h"
 
 /* All decisions in memory; limits.decisions bounds their number. */
-#define MEMORY_BYTES_MAX ((size_t)64 << 20)
+#define MEMORY_BYTES_MAX ((size_t)32 << 20)
 
 /*
  * A code is a number of 40 bits in Crockford's base 32, which has no i, l, o

@@ -15,7 +15,7 @@
 /* Rows may wait; they must not take the connections that answers need. */
 #define STATEMENTS_IN_FLIGHT 1
 /* limits.waiting_writes bounds their number, and this their size. */
-#define WAITING_BYTES_MAX ((size_t)64 << 20)
+#define WAITING_BYTES_MAX ((size_t)24 << 20)
 /* Our own bounds are the narrower ones. */
 #define BATCH_WAITING_MAX ((size_t)1 << 30)
 /* The same trouble is not logged more often. */

@@ -371,9 +371,9 @@ START_TEST(memory_bytes_are_bounded)
 	}
 	str_free(&large);
 	journal_state(journal, &state);
-	/* 64 MiB of 250 kB each. */
-	ck_assert_uint_gt(state.n_decisions, 260);
-	ck_assert_uint_lt(state.n_decisions, 269);
+	/* 32 MiB of 250 kB each. */
+	ck_assert_uint_gt(state.n_decisions, 130);
+	ck_assert_uint_lt(state.n_decisions, 135);
 	close_journal();
 }
 END_TEST
