@@ -15,16 +15,20 @@
 
 #include "common/base/str.h"
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO,
-	LOG_LEVEL_DEBUG };
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
 enum log_target { LOG_TARGET_STDERR, LOG_TARGET_SYSLOG };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 struct log_config {
 	enum log_target target;
 	enum log_format format;
-	enum log_level level; /* lines above it are not made */
-	int syslog_facility;  /* LOG_MAIL, LOG_LOCAL5, ... of <syslog.h> */
+	enum log_level level;      /* lines above it are not made */
+	int syslog_facility;       /* LOG_MAIL, LOG_LOCAL5, ... of <syslog.h> */
 	const char *syslog_socket; /* NULL: /dev/log */
 };
 
@@ -38,8 +42,7 @@ bool log_wants(enum log_level level);
 
 /* A sentence for a person. No newline at the end; control bytes are escaped. */
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void log_warning(const char *format, ...)
-	__attribute__((format(printf, 1, 2)));
+void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -11,7 +11,7 @@
 #include <stddef.h>
 
 /* Zeroed memory; never NULL. */
-#define x_new(type)	     ((type *)x_calloc(1, sizeof(type)))
+#define x_new(type)          ((type *)x_calloc(1, sizeof(type)))
 #define x_new_array(n, type) ((type *)x_calloc((n), sizeof(type)))
 
 void *x_calloc(size_t n, size_t size);

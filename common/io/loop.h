@@ -41,8 +41,8 @@ void loop_run_for(struct loop *loop, uint64_t timeout_ms);
 void loop_stop(struct loop *loop);
 
 /* A file descriptor; it is not closed by loop_watch_free(). */
-struct loop_watch *loop_watch_new(struct loop *loop, int fd,
-	loop_watch_fn *fn, void *arg);
+struct loop_watch *loop_watch_new(struct loop *loop, int fd, loop_watch_fn *fn,
+	void *arg);
 /* Which of LOOP_READ, LOOP_WRITE to wait for from now on; 0 for none. */
 void loop_watch_set(struct loop_watch *watch, unsigned events);
 void loop_watch_free(struct loop_watch *watch);
@@ -63,8 +63,8 @@ void loop_turn_ask(struct loop_turn *turn);
 void loop_turn_free(struct loop_turn *turn);
 
 /* A Unix signal, delivered on the loop. */
-struct loop_signal *loop_signal_new(struct loop *loop, int signal,
-	loop_fn *fn, void *arg);
+struct loop_signal *loop_signal_new(struct loop *loop, int signal, loop_fn *fn,
+	void *arg);
 void loop_signal_free(struct loop_signal *signal);
 
 /*

@@ -20,9 +20,9 @@ struct listener;
 struct sock_address {
 	char text[SOCK_ADDRESS_MAX]; /* as written, for messages */
 	bool is_unix;
-	int port;                    /* inet */
-	char host[64];               /* inet, numeric, without brackets */
-	char path[108];              /* unix */
+	int port;       /* inet */
+	char host[64];  /* inet, numeric, without brackets */
+	char path[108]; /* unix */
 };
 
 /* 0, or -1 and *err (a static text that says what was expected). */

@@ -62,13 +62,13 @@ bool domain_is_plain(struct slice name);
 
 enum account_kind {
 	ACCOUNT_INVALID,
-	ACCOUNT_CATCH_ALL,  /* @. */
+	ACCOUNT_CATCH_ALL,    /* @. */
 	ACCOUNT_CATCH_ALL_IP, /* @ip */
-	ACCOUNT_TOP_DOMAIN, /* @.com */
-	ACCOUNT_SUBDOMAIN,  /* @.example.com: it and all below */
-	ACCOUNT_DOMAIN,	    /* @example.com */
-	ACCOUNT_NETWORK,    /* 192.0.2.0/24, 2001:db8::/32 */
-	ACCOUNT_WILDCARD_IP, /* 192.0.2.* */
+	ACCOUNT_TOP_DOMAIN,   /* @.com */
+	ACCOUNT_SUBDOMAIN,    /* @.example.com: it and all below */
+	ACCOUNT_DOMAIN,       /* @example.com */
+	ACCOUNT_NETWORK,      /* 192.0.2.0/24, 2001:db8::/32 */
+	ACCOUNT_WILDCARD_IP,  /* 192.0.2.* */
 	ACCOUNT_IP,
 	ACCOUNT_ANY_DOMAIN, /* user@* */
 	ACCOUNT_ADDRESS,    /* user@example.com */

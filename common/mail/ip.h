@@ -23,7 +23,7 @@ struct network {
 	unsigned prefix_length;
 };
 
-#define IP_TEXT_MAX 40	    /* INET6_ADDRSTRLEN without a mapped IPv4 */
+#define IP_TEXT_MAX      40 /* INET6_ADDRSTRLEN without a mapped IPv4 */
 #define NETWORK_TEXT_MAX 44
 
 bool ip_parse(struct slice text, struct ip *out);
@@ -31,14 +31,13 @@ bool ip_parse(struct slice text, struct ip *out);
 const char *ip_format(const struct ip *ip, char text[IP_TEXT_MAX]);
 bool ip_eq(const struct ip *a, const struct ip *b);
 bool ip_is_loopback(const struct ip *ip); /* 127.0.0.1 or ::1 exactly */
-unsigned ip_bits(const struct ip *ip);	  /* 32 or 128 */
+unsigned ip_bits(const struct ip *ip);    /* 32 or 128 */
 
 /*
  * 192.0.2.0/24, 2001:db8::/32, or a bare address (its /32 or /128). Host bits
  * that are set are cleared, and *had_host_bits (may be NULL) tells.
  */
-bool network_parse(struct slice text, struct network *out,
-	bool *had_host_bits);
+bool network_parse(struct slice text, struct network *out, bool *had_host_bits);
 struct network network_of(const struct ip *ip, unsigned prefix_length);
 bool network_contains(const struct network *network, const struct ip *ip);
 /* With /length, except when it is a single address. Returns text. */

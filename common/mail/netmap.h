@@ -19,8 +19,7 @@ void *netmap_put(struct netmap *map, const struct network *network,
 /* The value of the longest prefix that contains ip, or NULL. */
 void *netmap_get(const struct netmap *map, const struct ip *ip);
 /* Exactly this network, or NULL. */
-void *netmap_get_exact(const struct netmap *map,
-	const struct network *network);
+void *netmap_get_exact(const struct netmap *map, const struct network *network);
 /*
  * Walks all networks that contain ip, longest first: start with *at = 0;
  * NULL at the end.
