@@ -84,8 +84,9 @@ make_directory(const struct sock_address *address)
 	if (!address->is_unix || slash == NULL || slash == path)
 		return;
 	*slash = '\0';
-	/* If it cannot be made, listening tells why. */
-	(void)mkdir(path, 0755);
+	/* If it cannot be made, listening tells why. The umask may be narrow. */
+	if (mkdir(path, 0755) == 0)
+		(void)chmod(path, 0755);
 }
 
 static int
