@@ -78,7 +78,7 @@ contact(struct facts *facts, const struct triplet *seen)
 	struct triplet_key key = triplet_key(req);
 	struct hash128 hash = triplet_row_hash(&key, seen->client);
 	struct triplet_memory *row = cache_put(triplets->rows, hash, NULL);
-	struct triplet_write write = { .key = hash };
+	struct triplet_write write = { .key = hash, .blocked_count = 1 };
 
 	if (row->checked_at == 0 || row->expires < req->now) {
 		row->first_seen = seconds32(seen->first_seen);
@@ -132,7 +132,8 @@ remember_passed(struct triplets *triplets, struct slice client, int64_t until)
 /*
  * The passed row stands for the whole group, also where iRedAPD's row of the
  * one address was what it came back to. Rows not passed are of no use any
- * more.
+ * more. Their removal may overtake the write: then the row is made again, as
+ * it was.
  */
 static void
 apply_passed(struct facts *facts, const void *data)
@@ -145,6 +146,7 @@ apply_passed(struct facts *facts, const void *data)
 		later(req->now, req->config->greylisting.auth_expire_ms);
 	struct triplet_write write = { .first_seen = seen->first_seen,
 		.blocked_until = seen->blocked_until,
+		.blocked_count = seen->blocked_count,
 		.expires = until,
 		.has_passed = true,
 		.key = triplet_client_hash(key.group) };

@@ -59,6 +59,7 @@ struct triplet_write {
 	/* Of a triplet: */
 	struct slice sender, recipient, sender_domain, recipient_domain;
 	int64_t first_seen, blocked_until;
+	uint64_t blocked_count; /* if the row has to be made */
 	bool has_passed;
 	/* Of a triplet or a client: */
 	struct slice client;

@@ -162,7 +162,7 @@ encode_triplet(const struct db_item *item, struct str *json)
 	encode_number(json, write->first_seen);
 	encode_number(json, write->blocked_until);
 	encode_number(json, write->expires);
-	encode_number(json, 1); /* blocked_count of a row that is made */
+	encode_number(json, (int64_t)write->blocked_count);
 	encode_number(json, write->has_passed);
 	encode_number(json, write->now);
 	str_append_char(json, ']');
