@@ -133,17 +133,19 @@ first_reason(const struct facts *facts)
 static enum next
 refuse(struct decision *decision, enum rule_id id, struct rule_trace *trace)
 {
+	const bool is_deferral = trace->verdict.action == VERDICT_DEFER;
+
 	if (trace->mode == RULE_MODE_OBSERVE) {
-		trace->outcome = OUTCOME_WOULD_REFUSE;
+		trace->outcome = is_deferral ? OUTCOME_WOULD_DEFER
+					     : OUTCOME_WOULD_REFUSE;
 		metric_rule_add(id, METRIC_RULE_OBSERVED);
 		if (decision->observed_rule < 0)
 			decision->observed_rule = (int)id;
 		return NEXT_RULE;
 	}
-	trace->outcome = OUTCOME_REFUSED;
-	metric_rule_add(id, trace->verdict.action == VERDICT_REJECT
-				    ? METRIC_RULE_REJECTED
-				    : METRIC_RULE_DEFERRED);
+	trace->outcome = is_deferral ? OUTCOME_DEFERRED : OUTCOME_REFUSED;
+	metric_rule_add(id,
+		is_deferral ? METRIC_RULE_DEFERRED : METRIC_RULE_REJECTED);
 	decision->action = trace->verdict.action;
 	decision->rule = (int)id;
 	return NEXT_FINISH;
@@ -488,8 +490,12 @@ rule_outcome_name(enum rule_outcome outcome)
 		return "no objection";
 	case OUTCOME_REFUSED:
 		return "refused";
+	case OUTCOME_DEFERRED:
+		return "deferred";
 	case OUTCOME_WOULD_REFUSE:
 		return "would have refused";
+	case OUTCOME_WOULD_DEFER:
+		return "would have deferred";
 	case OUTCOME_ERROR_ACCEPTED:
 		return "could not judge, accepted";
 	case OUTCOME_ERROR_DEFERRED:

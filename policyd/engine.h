@@ -26,7 +26,9 @@ enum rule_outcome {
 	OUTCOME_OFF,       /* its mode is off for this account */
 	OUTCOME_PASSED,
 	OUTCOME_REFUSED,
-	OUTCOME_WOULD_REFUSE,   /* its mode is observe */
+	OUTCOME_DEFERRED,
+	OUTCOME_WOULD_REFUSE, /* its mode is observe */
+	OUTCOME_WOULD_DEFER,
 	OUTCOME_ERROR_ACCEPTED, /* a fact was unavailable: on_error */
 	OUTCOME_ERROR_DEFERRED,
 };

@@ -45,6 +45,14 @@ log_unavailable(const struct decision *decision)
 	}
 }
 
+/* Whether MAIL FROM was told: the sender is empty, not unknown. */
+static bool
+has_sender(enum stage stage)
+{
+	return (stage & (STAGE_MAIL | STAGE_RCPT | STAGE_DATA |
+				STAGE_END_OF_MESSAGE)) != 0;
+}
+
 static void
 log_attributes(const struct request *req)
 {
@@ -64,9 +72,15 @@ log_attributes(const struct request *req)
 #undef FIELD
 	};
 
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		log_line_text(fields[i].key,
-			req->attribute[fields[i].attribute]);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		struct slice value = req->attribute[fields[i].attribute];
+
+		/* Empty fields are left out, but that one says something. */
+		if (fields[i].attribute == ATTRIBUTE_sender && value.len == 0 &&
+			has_sender(req->stage))
+			value = SLICE("<>");
+		log_line_text(fields[i].key, value);
+	}
 	if (req->size_bytes > 0)
 		log_line_u64("size", req->size_bytes);
 	if (req->recipient_count > 0)

@@ -123,6 +123,7 @@ print_rule(struct output *output, const struct json *rule)
 {
 	const struct slice outcome = json_member_text(rule, "outcome");
 	const bool is_bad = slice_eq_text(outcome, "refused") ||
+			    slice_eq_text(outcome, "deferred") ||
 			    slice_starts(outcome, SLICE("could not"));
 	const enum output_color color = is_bad ? COLOR_BAD : COLOR_NONE;
 
@@ -280,22 +281,27 @@ print_who(const struct json *decision)
 {
 	static const struct {
 		const char *title, *key;
+		const char *empty; /* what an empty one is shown as */
 	} texts[] = {
-		{ "client", "client_address" },
-		{ "named", "client_name" },
-		{ "HELO", "helo_name" },
-		{ "sender", "sender" },
-		{ "recipient", "recipient" },
-		{ "login", "sasl_username" },
-		{ "queue id", "queue_id" },
-		{ "instance", "instance" },
+		{ "client", "client_address", "" },
+		{ "named", "client_name", "" },
+		{ "HELO", "helo_name", "" },
+		{ "sender", "sender", "<>" },
+		{ "recipient", "recipient", "" },
+		{ "login", "sasl_username", "" },
+		{ "queue id", "queue_id", "" },
+		{ "instance", "instance", "" },
 	};
 	const int64_t n = json_member_integer(decision, "recipient_count");
 	const int64_t size = json_member_integer(decision, "size");
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		const struct slice text =
+			json_member_text(decision, texts[i].key);
+
 		print_member(texts[i].title,
-			json_member_text(decision, texts[i].key));
+			text.len > 0 ? text : slice_of(texts[i].empty));
+	}
 	if (n > 0)
 		printf("  %-12s%lld\n", "recipients", (long long)n);
 	if (size > 0)

@@ -462,6 +462,15 @@ undo(struct fact *fact)
 	}
 }
 
+/* 0 is no limit, and is not said. */
+static void
+describe_limit(const char *key, uint64_t limit, struct str *json)
+{
+	if (limit > 0)
+		str_printf(json, ",\"%s\":%llu", key,
+			(unsigned long long)limit);
+}
+
 static void
 describe_counter(const struct reservation_request *request,
 	const struct counter *counter, struct str *json)
@@ -473,18 +482,18 @@ describe_counter(const struct reservation_request *request,
 	str_append_json(json, request->account);
 	str_printf(json,
 		",\"is_admitted\":%s,\"messages_before\":%llu,"
-		"\"messages\":%llu,\"max_messages\":%llu,"
-		"\"bytes_before\":%llu,\"bytes\":%llu,\"max_bytes\":%llu,"
-		"\"window_start\":%lld,\"period\":%llu}",
+		"\"messages\":%llu",
 		is_added ? "true" : "false",
 		(unsigned long long)(counter->cur_msgs -
 				     (is_added ? request->add_msgs : 0)),
-		(unsigned long long)counter->cur_msgs,
-		(unsigned long long)request->max_msgs,
+		(unsigned long long)counter->cur_msgs);
+	describe_limit("max_messages", request->max_msgs, json);
+	str_printf(json, ",\"bytes_before\":%llu,\"bytes\":%llu",
 		(unsigned long long)(counter->cur_bytes -
 				     (is_added ? request->add_bytes : 0)),
-		(unsigned long long)counter->cur_bytes,
-		(unsigned long long)request->max_bytes,
+		(unsigned long long)counter->cur_bytes);
+	describe_limit("max_bytes", request->max_bytes, json);
+	str_printf(json, ",\"window_start\":%lld,\"period\":%llu}",
 		(long long)counter->window_start,
 		(unsigned long long)request->period_s);
 }

@@ -200,6 +200,28 @@ def test_explain_by_code_queue_id_and_address(policyd):
     told = policyd.json("explain", "4XYZ1")
     code = next(value for value in _texts_under(told, "code"))
     assert "greylisting" in policyd.ctl("explain", code)
+    rules = {rule["rule"]: rule["outcome"] for rule in told[0]["rules"]}
+    assert rules["greylisting"] == "deferred"
+
+
+def test_explain_names_a_null_sender(policyd):
+    with policyd.client() as client:
+        assert client.ask(sender="", sasl_username=ALICE).startswith("REJECT")
+    lines = policyd.ctl("explain", ALICE).splitlines()
+    assert ["sender", "<>"] in [line.split() for line in lines]
+    assert " sender=<> " in policyd.log()
+
+
+def test_explain_tells_only_limits_that_there_are(policyd):
+    policyd.ctl("throttle", "set", ALICE, "--max-msgs", "1", "--period", "1h")
+    with policyd.client() as client:
+        asks = [client.ask_at_end(sender=ALICE, sasl_username=ALICE,
+                                  recipient="you@elsewhere.example",
+                                  queue_id="4XYZ%d" % n) for n in (3, 4)]
+    assert asks[0] == "DUNNO" and asks[1].startswith("REJECT")
+    text = policyd.ctl("explain", "4XYZ4")
+    assert "max_messages" in text
+    assert "max_bytes" not in text
 
 
 def _texts_under(value, key):

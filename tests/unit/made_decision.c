@@ -47,7 +47,8 @@ made_refusal(struct decision *decision, enum rule_id rule,
 {
 	struct rule_trace *trace = &decision->trace[rule];
 
-	trace->outcome = OUTCOME_REFUSED;
+	trace->outcome =
+		action == VERDICT_REJECT ? OUTCOME_REFUSED : OUTCOME_DEFERRED;
 	if (action == VERDICT_REJECT)
 		rule_reject(&trace->verdict, text);
 	else

@@ -178,7 +178,8 @@ START_TEST(observes)
 	arrive(&early);
 	arrive(&unchecked);
 	ck_assert_str_eq(answer, "DUNNO");
-	ck_assert_int_eq(outcome, OUTCOME_WOULD_REFUSE);
+	ck_assert_int_eq(outcome, OUTCOME_WOULD_DEFER);
+	ck_assert_str_eq(rule_outcome_name(outcome), "would have deferred");
 	ck_assert_str_eq(fake_effects(), "blocked");
 	ck_assert_uint_eq(n_instances, 1);
 	end();

@@ -143,7 +143,7 @@ START_TEST(log_of_observed)
 	ck_assert_str_eq(captured_log(),
 		"info: decision stage=RCPT action=DUNNO code=7K3MZ0A1 "
 		"would_have=\"throttle:Too many\" unavailable=greylisting "
-		"took_ms=1.500\n");
+		"sender=<> took_ms=1.500\n");
 	close_journal();
 }
 END_TEST
