@@ -23,23 +23,6 @@ config_quote(struct slice text, struct str *out)
 	str_append_text(out, len < text.len ? "…\"" : "\"");
 }
 
-/* Exact, unlike num_append_size(): what is printed is read again. */
-static void
-append_size(struct str *out, uint64_t bytes)
-{
-	static const char units[] = { 'G', 'M', 'K' };
-	unsigned shift = 30;
-
-	for (size_t i = 0; i < sizeof(units); i++, shift -= 10) {
-		if (bytes > 0 && bytes % (1ull << shift) == 0) {
-			str_append_u64(out, bytes >> shift);
-			str_append_char(out, units[i]);
-			return;
-		}
-	}
-	str_append_u64(out, bytes);
-}
-
 static void
 append_number(const struct config_setting *setting, uint64_t number,
 	struct str *out)
@@ -47,7 +30,7 @@ append_number(const struct config_setting *setting, uint64_t number,
 	if (setting->type == CONFIG_DURATION)
 		num_append_duration(out, number);
 	else if (setting->type == CONFIG_SIZE)
-		append_size(out, number);
+		num_append_exact_size(out, number);
 	else if (setting->type == CONFIG_MODE)
 		str_printf(out, "%04o", (unsigned)number);
 	else

@@ -172,10 +172,18 @@ num_append_size(struct str *out, uint64_t bytes)
 	str_append_text(out, unit->name);
 }
 
-uint64_t
-num_add_saturated(uint64_t a, uint64_t b)
+void
+num_append_exact_size(struct str *out, uint64_t bytes)
 {
-	uint64_t sum;
+	const struct unit *unit = size_units;
 
-	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
+	while (unit < size_units + N_SIZE_UNITS &&
+		(bytes == 0 || bytes % unit->factor != 0))
+		unit++;
+	if (unit == size_units + N_SIZE_UNITS) {
+		str_append_u64(out, bytes);
+		return;
+	}
+	str_append_u64(out, bytes / unit->factor);
+	str_append_text(out, unit->name);
 }

@@ -28,7 +28,7 @@ bool num_parse_size(struct slice text, uint64_t max, uint64_t *out_bytes);
 void num_append_duration(struct str *out, uint64_t ms);
 /* For people: 1536 -> "1.5K". */
 void num_append_size(struct str *out, uint64_t bytes);
-/* a + b, or the largest value instead of an overflow. */
-uint64_t num_add_saturated(uint64_t a, uint64_t b);
+/* What num_parse_size() reads back: 1536 -> "1536", 65536 -> "64K". */
+void num_append_exact_size(struct str *out, uint64_t bytes);
 
 #endif

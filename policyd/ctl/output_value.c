@@ -93,7 +93,7 @@ append_limit(struct str *out, int64_t number, bool is_size)
 	else if (number == 0)
 		str_append_text(out, "unlimited");
 	else if (is_size)
-		num_append_size(out, (uint64_t)number);
+		num_append_exact_size(out, (uint64_t)number);
 	else
 		str_append_i64(out, number);
 }

@@ -229,21 +229,29 @@ START_TEST(shows_sizes)
 END_TEST
 
 static const struct {
-	uint64_t a, b, sum;
-} sums[] = {
-	{ 1, 2, 3 },
-	{ UINT64_MAX, 0, UINT64_MAX },
-	{ UINT64_MAX - 1, 1, UINT64_MAX },
-	{ UINT64_MAX, 1, UINT64_MAX },
-	{ UINT64_C(1) << 63, UINT64_C(1) << 63, UINT64_MAX },
+	uint64_t bytes;
+	const char *text;
+} exact_sizes[] = {
+	{ 0, "0" },
+	{ 1000, "1000" },
+	{ 1024, "1K" },
+	{ 1536, "1536" },
+	{ 65536, "64K" },
+	{ (UINT64_C(1) << 40) + 1024, "1073741825K" },
+	{ UINT64_C(3) << 40, "3T" },
+	{ UINT64_MAX, "18446744073709551615" },
 };
 
-START_TEST(adds_without_overflow)
+START_TEST(shows_exact_sizes_that_parse_back)
 {
-	ck_assert_uint_eq(num_add_saturated(sums[_i].a, sums[_i].b),
-		sums[_i].sum);
-	ck_assert_uint_eq(num_add_saturated(sums[_i].b, sums[_i].a),
-		sums[_i].sum);
+	struct str text = { .limit = 64 };
+	uint64_t bytes;
+
+	num_append_exact_size(&text, exact_sizes[_i].bytes);
+	ck_assert_str_eq(str_text(&text), exact_sizes[_i].text);
+	ck_assert(num_parse_size(str_slice(&text), UINT64_MAX, &bytes));
+	ck_assert_uint_eq(bytes, exact_sizes[_i].bytes);
+	str_free(&text);
 }
 END_TEST
 
@@ -265,7 +273,8 @@ main(void)
 	tcase_add_loop_test(tcase, shows_durations_that_parse_back, 0,
 		COUNT_OF(shown_durations));
 	tcase_add_loop_test(tcase, shows_sizes, 0, COUNT_OF(shown_sizes));
-	tcase_add_loop_test(tcase, adds_without_overflow, 0, COUNT_OF(sums));
+	tcase_add_loop_test(tcase, shows_exact_sizes_that_parse_back, 0,
+		COUNT_OF(exact_sizes));
 	srunner_run_all(runner, CK_ENV);
 	n_failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -93,6 +93,7 @@ static const struct {
 	{ "limit", "0", "unlimited" },
 	{ "limit", "100", "100" },
 	{ "bytes_limit", "10485760", "10M" },
+	{ "bytes_limit", "5000", "5000" },
 	{ "percent", "75", "75 %" },
 	{ "account", "\"@example.com\"", "example.com" },
 	{ "account", "\"@.\"", "*" },
