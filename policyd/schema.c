@@ -9,7 +9,7 @@
 #include "policyd/sources.h"
 
 /* How soon it looks again while something is missing. */
-#define LOOK_AGAIN_MS 10000
+#define LOOK_AGAIN_MS 2000
 /* While the database does not answer. */
 #define RETRY_MS         1000
 #define MISSING_MAX      1024
