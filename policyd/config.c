@@ -54,18 +54,6 @@ rule_mode_name(enum rule_mode mode)
 	return mode_names[mode];
 }
 
-bool
-rule_mode_parse(struct slice text, enum rule_mode *out)
-{
-	for (size_t i = 0; i <= RULE_MODE_ENFORCE; i++) {
-		if (slice_eq_text(text, mode_names[i])) {
-			*out = (enum rule_mode)i;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* In the order of lines; the newest of one line last. */
 static void
 insert_error(struct config_errors *errors, unsigned line, const char *text)

@@ -223,7 +223,6 @@ void config_restart_needed(const struct config *old, const struct config *new,
 
 const char *rule_name(enum rule_id rule);
 const char *rule_mode_name(enum rule_mode mode);
-bool rule_mode_parse(struct slice text, enum rule_mode *out);
 bool rule_id_parse(struct slice text, enum rule_id *out);
 
 #endif

@@ -299,12 +299,6 @@ policy_server_new(struct sources *sources, const int *fds, size_t n_fds)
 	return server;
 }
 
-size_t
-policy_server_n_connections(const struct policy_server *server)
-{
-	return server->n_conns;
-}
-
 static void
 stop_listening(struct policy_server *server)
 {

@@ -26,7 +26,6 @@ void policy_server_free(struct policy_server *server);
  */
 void policy_server_drain(struct policy_server *server,
 	void (*drained)(void *arg), void *arg);
-size_t policy_server_n_connections(const struct policy_server *server);
 /* New connections get the limits of the configuration now in force. */
 void policy_server_configure(struct policy_server *server);
 

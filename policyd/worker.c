@@ -206,12 +206,6 @@ worker_reload(struct worker *worker, worker_reloaded_fn *done, void *arg)
 	worker->n_wishes++;
 }
 
-size_t
-worker_n_connections(const struct worker *worker)
-{
-	return policy_server_n_connections(worker->policy_server);
-}
-
 /* --- making and unmaking ------------------------------------------------ */
 
 static void

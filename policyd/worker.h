@@ -32,7 +32,5 @@ int worker_run(const struct worker_start *start);
  */
 typedef void worker_reloaded_fn(void *arg, bool is_done, struct slice text);
 void worker_reload(struct worker *worker, worker_reloaded_fn *done, void *arg);
-/* Policy connections open now. */
-size_t worker_n_connections(const struct worker *worker);
 
 #endif
