@@ -207,6 +207,22 @@ compare_clients(const struct db_item *a, const struct db_item *b)
 	return order != 0 ? order : compare_numbers(x->number, y->number);
 }
 
+/*
+ * What was written counts as changed when it is in the table, too: a reading
+ * that was asked for before may have been made before.
+ */
+static void
+stamp(struct triplets *triplets, struct hash128 key)
+{
+	struct triplet_memory *row = cache_get(triplets->rows, key);
+	struct client_memory *client = cache_get(triplets->clients, key);
+
+	if (row != NULL)
+		row->checked_at = triplets_tick() + 1;
+	if (client != NULL)
+		client->checked_at = triplets_tick() + 1;
+}
+
 static void
 writes_done(void *owner, struct db_item **items, size_t n,
 	const struct db_result *result)
@@ -218,6 +234,7 @@ writes_done(void *owner, struct db_item **items, size_t n,
 		struct triplet_write *write =
 			(struct triplet_write *)(void *)items[i];
 
+		stamp(triplets, write->key);
 		unmark(writes, write->key);
 		x_free(write);
 	}
