@@ -1,8 +1,11 @@
 #include <getopt.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sysexits.h>
+#include <unistd.h>
 
+#include "common/base/str.h"
 #include "policyd/config.h"
 #include "policyd/supervisor.h"
 #include "policyd/version.h"
@@ -66,6 +69,21 @@ read_options(int argc, char **argv, struct options *out)
 	return EXIT_USAGE;
 }
 
+/*
+ * The path from the root, in out: in the background the daemon works there,
+ * and has to find the file again at a reload.
+ */
+static const char *
+absolute_path(const char *path, struct str *out)
+{
+	char directory[PATH_MAX];
+
+	if (path[0] == '/' || getcwd(directory, sizeof(directory)) == NULL)
+		return path;
+	str_printf(out, "%s/%s", directory, path);
+	return str_text(out);
+}
+
 static struct config *
 load(const char *path)
 {
@@ -93,10 +111,13 @@ main(int argc, char **argv)
 	struct options options = { .config_path = POLICYD_CONFIG };
 	const int early = read_options(argc, argv, &options);
 	struct config *config;
+	struct str path;
 
 	if (early >= 0)
 		return early;
-	config = load(options.config_path);
+	str_init(&path, 2 * PATH_MAX);
+	config = load(absolute_path(options.config_path, &path));
+	str_free(&path);
 	if (config == NULL)
 		return EXIT_USAGE;
 	if (options.is_check) {

@@ -5,11 +5,12 @@ import pwd
 import signal
 import socket
 import stat
+import subprocess
 import threading
 
 import pytest
 
-from harness import wait_for
+from harness import SBIN, wait_for
 from harness.policy import Client, Closed, request
 
 pytestmark = pytest.mark.settings({"greylisting.mode": "off",
@@ -116,6 +117,24 @@ def test_a_broken_reload_is_refused(policyd):
         assert client.reply() == NULL_SENDER
     policyd.write_config(good)
     policyd.ctl("reload")
+
+
+def test_a_relative_path_is_found_again_in_the_background(configured):
+    """The daemon works in / by then."""
+    program = os.path.join(SBIN, "policyd")
+    subprocess.run([program, "--config", os.path.basename(configured.path)],
+                   cwd=os.path.dirname(configured.path), check=True,
+                   stdin=subprocess.DEVNULL, timeout=60)
+    wait_for(lambda: configured.ctl_run("status").returncode == 0, "policyd")
+    worker = configured.json("status")["pid"]
+    with open("/proc/%d/stat" % worker) as file:
+        supervisor = int(file.read().rsplit(")", 1)[1].split()[1])
+    try:
+        configured.ctl("reload")
+    finally:
+        os.kill(supervisor, signal.SIGTERM)
+        wait_for(lambda: not os.path.exists("/proc/%d" % supervisor),
+                 "the end of policyd")
 
 
 def test_a_broken_configuration_starts_nothing(configured):
