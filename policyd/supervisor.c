@@ -84,7 +84,7 @@ make_directory(const struct sock_address *address)
 	if (!address->is_unix || slash == NULL || slash == path)
 		return;
 	*slash = '\0';
-	/* If it cannot be made, listening tells why. The umask may be narrow. */
+	/* Listening tells why, if this fails. The umask may be narrow. */
 	if (mkdir(path, 0755) == 0)
 		(void)chmod(path, 0755);
 }
