@@ -181,10 +181,10 @@ struct db_batch_ops {
 	/*
 	 * A patient batch keeps its items while the database is away, a lock
 	 * stays or the server is in a state that has to be mended (read only,
-	 * disk full, a table or a right missing), and tries again (also after DB_UNCERTAIN: its statement
-	 * must be idempotent or its owner must bear a repeat); the others are
-	 * answered DB_UNAVAILABLE at once while the pool is down, or after
-	 * the pool's deadline.
+	 * disk full, a table or a right missing), and tries again (also after
+	 * DB_UNCERTAIN: its statement must be idempotent or its owner must bear
+	 * a repeat); the others are answered DB_UNAVAILABLE at once while the
+	 * pool is down, or after the pool's deadline.
 	 */
 	bool is_patient;
 };
