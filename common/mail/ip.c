@@ -64,7 +64,7 @@ ip_parse(struct slice text, struct ip *out)
 	return true;
 }
 
-/* For every request: inet_ntop() goes by way of sprintf(). */
+/* For every request: inet_ntop() formats by way of stdio. */
 static const char *
 format_v4(const uint8_t bytes[4], char *text)
 {

@@ -156,6 +156,28 @@ command_limit(struct command *command, uint64_t *out)
 	return false;
 }
 
+bool
+command_filter(struct command *command, struct slice *out)
+{
+	*out = SLICE("");
+	return !command_has(command, "account") ||
+	       command_account(command, "account", "", out);
+}
+
+void
+command_end_list(struct command *command, size_t n_rows)
+{
+	uint64_t limit;
+
+	if (!command_limit(command, &limit))
+		return;
+	if (n_rows == limit)
+		reply_text(command,
+			"there may be more than these %llu; use --limit",
+			(unsigned long long)limit);
+	reply_end(command, COMMAND_EXIT_DONE);
+}
+
 /* --- the database ------------------------------------------------------- */
 
 const char *

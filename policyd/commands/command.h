@@ -91,6 +91,13 @@ bool command_account(struct command *command, const char *name,
 	const char *otherwise, struct slice *stored);
 /* --limit. False when it is no number: the command was ended. */
 bool command_limit(struct command *command, uint64_t *out);
+/*
+ * --account as what a list is narrowed to, "" when it was not given. False
+ * when it is none: the command was ended.
+ */
+bool command_filter(struct command *command, struct slice *out);
+/* Ends a list of n_rows; says so when --limit may have cut it. */
+void command_end_list(struct command *command, size_t n_rows);
 
 /*
  * Runs a statement; next gets its result when that is DB_OK, otherwise the

@@ -14,24 +14,6 @@
 #define ACCOUNT_COLUMN_MAX 100
 #define COMMENT_MAX        255
 
-/* "" or --account, as a filter that lets everything through when empty. */
-static bool
-read_filter(struct command *command, struct slice *filter)
-{
-	*filter = SLICE("");
-	return !command_has(command, "account") ||
-	       command_account(command, "account", "", filter);
-}
-
-static void
-reply_rows_left_out(struct command *command, size_t n_shown, uint64_t limit)
-{
-	if (n_shown == limit)
-		reply_text(command,
-			"there may be more than these %llu; use --limit",
-			(unsigned long long)limit);
-}
-
 /* --- greylist list ------------------------------------------------------ */
 
 static void
@@ -46,10 +28,7 @@ on_list(struct command *command, const struct db_result *result)
 		{ "comment", "Comment", REPLY_TEXT },
 	};
 	const size_t n = db_rows_count(result->rows);
-	uint64_t limit;
 
-	if (!command_limit(command, &limit))
-		return;
 	reply_table(command, NULL, NULL, columns,
 		sizeof(columns) / sizeof(columns[0]));
 	for (size_t i = 0; i < n; i++) {
@@ -66,8 +45,7 @@ on_list(struct command *command, const struct db_result *result)
 		reply_text(command, "greylisting is off: there is no row for "
 				    "it; \"policyctl greylist enable\" "
 				    "switches it on for everyone");
-	reply_rows_left_out(command, n, limit);
-	reply_end(command, COMMAND_EXIT_DONE);
+	command_end_list(command, n);
 }
 
 void
@@ -86,7 +64,7 @@ command_greylist_list(struct command *command)
 	};
 	struct db_value values[3] = { { .is_null = false } };
 
-	if (!read_filter(command, &values[0].text) ||
+	if (!command_filter(command, &values[0].text) ||
 		!command_limit(command, &values[2].number))
 		return;
 	values[1] = values[0];
@@ -296,10 +274,7 @@ on_whitelist(struct command *command, const struct db_result *result)
 		{ "comment", "Comment", REPLY_TEXT },
 	};
 	const size_t n = db_rows_count(result->rows);
-	uint64_t limit;
 
-	if (!command_limit(command, &limit))
-		return;
 	reply_table(command, NULL, NULL, columns,
 		sizeof(columns) / sizeof(columns[0]));
 	for (size_t i = 0; i < n; i++) {
@@ -309,8 +284,7 @@ on_whitelist(struct command *command, const struct db_result *result)
 				db_rows_text(result->rows, i, column));
 	}
 	reply_part_end(command);
-	reply_rows_left_out(command, n, limit);
-	reply_end(command, COMMAND_EXIT_DONE);
+	command_end_list(command, n);
 }
 
 void
@@ -331,7 +305,7 @@ command_greylist_whitelist_list(struct command *command)
 	};
 	struct db_value values[7] = { { .is_null = false } };
 
-	if (!read_filter(command, &values[0].text) ||
+	if (!command_filter(command, &values[0].text) ||
 		!command_limit(command, &values[6].number))
 		return;
 	for (size_t i = 1; i < 6; i++)

@@ -154,20 +154,12 @@ reply_tracking(struct command *command, const struct db_rows *rows)
 static void
 on_show(struct command *command, const struct db_result *result)
 {
-	uint64_t limit;
-
 	if (db_rows_count(result->rows) == 0) {
 		reply_nothing(command, "greylisting remembers nothing of");
 		return;
 	}
-	if (!command_limit(command, &limit))
-		return;
 	reply_tracking(command, result->rows);
-	if (db_rows_count(result->rows) == limit)
-		reply_text(command,
-			"there may be more than these %llu; use --limit",
-			(unsigned long long)limit);
-	reply_end(command, COMMAND_EXIT_DONE);
+	command_end_list(command, db_rows_count(result->rows));
 }
 
 #define SHOW(suffix, condition)                                                    \

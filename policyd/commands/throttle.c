@@ -1,7 +1,5 @@
 /* "throttle list|set|unset": the limits, iredapd.throttle. */
 
-#include <inttypes.h>
-
 #include "common/base/mem.h"
 #include "common/base/num.h"
 #include "common/mail/address.h"
@@ -51,10 +49,7 @@ on_list(struct command *command, const struct db_result *result)
 		{ "max_rcpts", "Recipients", REPLY_LIMIT },
 	};
 	const size_t n = db_rows_count(result->rows);
-	uint64_t limit;
 
-	if (!command_limit(command, &limit))
-		return;
 	reply_table(command, NULL, NULL, columns,
 		sizeof(columns) / sizeof(columns[0]));
 	for (size_t i = 0; i < n; i++) {
@@ -66,11 +61,7 @@ on_list(struct command *command, const struct db_result *result)
 				db_rows_i64(result->rows, i, column));
 	}
 	reply_part_end(command);
-	if (n == limit)
-		reply_text(command,
-			"there may be more than these %" PRIu64 "; use --limit",
-			limit);
-	reply_end(command, COMMAND_EXIT_DONE);
+	command_end_list(command, n);
 }
 
 void
@@ -88,11 +79,8 @@ command_throttle_list(struct command *command)
 	};
 	struct db_value values[3] = { { .is_null = false } };
 
-	values[0].text = SLICE("");
-	if (command_has(command, "account") &&
-		!command_account(command, "account", "", &values[0].text))
-		return;
-	if (!command_limit(command, &values[2].number))
+	if (!command_filter(command, &values[0].text) ||
+		!command_limit(command, &values[2].number))
 		return;
 	values[1] = values[0];
 	command_db(command, CONFIG_DB_IREDAPD, &statement, values, on_list);
