@@ -17,7 +17,7 @@
 #define SECRET_MAX     1024 /* bytes of a password */
 
 static const char *const rule_names[RULE_ID_COUNT] = {
-#define RULE(name) #name,
+#define RULE(name, mode) #name,
 #include "policyd/rules/rules.def"
 #undef RULE
 };

@@ -22,7 +22,7 @@
 #include "common/mail/ip.h"
 
 enum rule_id {
-#define RULE(name) RULE_ID_##name,
+#define RULE(name, mode) RULE_ID_##name,
 #include "policyd/rules/rules.def"
 #undef RULE
 	RULE_ID_COUNT

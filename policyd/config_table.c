@@ -143,7 +143,7 @@ static const struct config_choice over_limit_choices[] = {
 		"certificates to verify with; empty for the system's")
 
 /* ", a, b, c" with the first separator left out. */
-#define RULE(name_) ", " #name_
+#define RULE(name_, mode_) ", " #name_
 static const char all_rules[] = ""
 #include "policyd/rules/rules.def"
 	;
@@ -268,8 +268,8 @@ static const struct config_setting settings[] = {
 		&all_rules[2], 0, RULE_ID_COUNT, 0,
 		"the rules in the order in which they are asked"),
 
-#define RULE(name_) \
-	CHOICE(#name_, "mode", rule[RULE_ID_##name_].mode, "enforce", \
+#define RULE(name_, mode_) \
+	CHOICE(#name_, "mode", rule[RULE_ID_##name_].mode, #mode_, \
 		mode_choices, 0, \
 		"off, observe (count and log what it would do) or enforce"), \
 	CHOICE(#name_, "on_error", rule[RULE_ID_##name_].on_error, \
@@ -351,7 +351,7 @@ static const struct config_section sections[] = {
 	{ "vmail_db", "The database with mail domains and accounts; only read." },
 	{ "policyd_db", "The database of policyd itself." },
 	{ "rules", "The rules; each has a section of its own." },
-#define RULE(name_) { #name_, "The rule " #name_ "." },
+#define RULE(name_, mode_) { #name_, "The rule " #name_ "." },
 #include "policyd/rules/rules.def"
 #undef RULE
 	{ "notify", "Mail to the administrator when a limit is reached." },

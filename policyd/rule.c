@@ -3,12 +3,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#define RULE(name) extern const struct rule rule_##name;
+#define RULE(name, mode) extern const struct rule rule_##name;
 #include "policyd/rules/rules.def"
 #undef RULE
 
 const struct rule *const rules_all[RULE_ID_COUNT] = {
-#define RULE(name) [RULE_ID_##name] = &rule_##name,
+#define RULE(name, mode) [RULE_ID_##name] = &rule_##name,
 #include "policyd/rules/rules.def"
 #undef RULE
 };

@@ -15,7 +15,7 @@
 
 /* Two for each rule, by 2 * enum rule_id. */
 enum setting_id {
-#define RULE(name) SETTING_##name##_mode, SETTING_##name##_on_error,
+#define RULE(name, mode) SETTING_##name##_mode, SETTING_##name##_on_error,
 #include "policyd/rules/rules.def"
 #undef RULE
 	SETTING_THROTTLE_COUNT,
@@ -43,7 +43,7 @@ static const struct {
 	const char *name;
 	const char *words[WORDS_MAX]; /* the values; the rest is NULL */
 } names[SETTING_COUNT] = {
-#define RULE(name)                                               \
+#define RULE(name, mode)                                         \
 	[SETTING_##name##_mode] = { #name ".mode", MODE_WORDS }, \
 	[SETTING_##name##_on_error] = { #name ".on_error", ON_ERROR_WORDS },
 #include "policyd/rules/rules.def"
