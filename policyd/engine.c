@@ -108,13 +108,23 @@ on_deadline(void *arg)
 	while ((decision = TAILQ_FIRST(&engine->waiting)) != NULL &&
 		decision->deadline_us <= now) {
 		unpark(decision);
-		metric_add(METRIC_DEADLINE, 1);
+		if (!decision->facts.is_rehearsal)
+			metric_add(METRIC_DEADLINE, 1);
 		decision->is_past_deadline = true;
 		facts_give_up(&decision->facts,
 			"it was not answered within decision_deadline");
 		judge(decision);
 	}
 	arm_deadline(engine);
+}
+
+/* What happens in a rehearsal is not counted. */
+static void
+count_rule(const struct decision *decision, enum rule_id id,
+	enum metric_rule what)
+{
+	if (!decision->facts.is_rehearsal)
+		metric_rule_add(id, what);
 }
 
 /* --- one rule ---------------------------------------------------------- */
@@ -138,13 +148,13 @@ refuse(struct decision *decision, enum rule_id id, struct rule_trace *trace)
 	if (trace->mode == RULE_MODE_OBSERVE) {
 		trace->outcome = is_deferral ? OUTCOME_WOULD_DEFER
 					     : OUTCOME_WOULD_REFUSE;
-		metric_rule_add(id, METRIC_RULE_OBSERVED);
+		count_rule(decision, id, METRIC_RULE_OBSERVED);
 		if (decision->observed_rule < 0)
 			decision->observed_rule = (int)id;
 		return NEXT_RULE;
 	}
 	trace->outcome = is_deferral ? OUTCOME_DEFERRED : OUTCOME_REFUSED;
-	metric_rule_add(id,
+	count_rule(decision, id,
 		is_deferral ? METRIC_RULE_DEFERRED : METRIC_RULE_REJECTED);
 	decision->action = trace->verdict.action;
 	decision->rule = (int)id;
@@ -156,7 +166,7 @@ answer_error(struct decision *decision, enum rule_id id,
 	enum rule_on_error on_error, struct rule_trace *trace)
 {
 	trace->missing = first_reason(&decision->facts);
-	metric_rule_add(id, METRIC_RULE_UNAVAILABLE);
+	count_rule(decision, id, METRIC_RULE_UNAVAILABLE);
 	/* What the rule had noted before it met the gap is not to happen. */
 	trace->verdict.effects = NULL;
 	if (on_error == RULE_ON_ERROR_ACCEPT ||
@@ -168,7 +178,7 @@ answer_error(struct decision *decision, enum rule_id id,
 	rule_hint(&trace->verdict, "accepted once the fact is available: %s",
 		trace->missing);
 	rule_defer(&trace->verdict, ERROR_ENHANCED, ERROR_TEXT);
-	metric_rule_add(id, METRIC_RULE_DEFERRED);
+	count_rule(decision, id, METRIC_RULE_DEFERRED);
 	decision->action = VERDICT_DEFER;
 	decision->rule = (int)id;
 	return NEXT_FINISH;
@@ -197,7 +207,7 @@ ask(struct decision *decision, enum rule_id id, struct config_rule setting)
 	}
 	if (trace->n_calls++ == 0) {
 		trace->asked_us = clock_monotonic_us();
-		metric_rule_add(id, METRIC_RULE_ASKED);
+		count_rule(decision, id, METRIC_RULE_ASKED);
 	}
 	begin_verdict(decision, &trace->verdict);
 	decision->facts.is_wanting = false;
@@ -228,7 +238,7 @@ make_reply(struct decision *decision)
 		return;
 	}
 	verdict = &decision->trace[decision->rule].verdict;
-	if (decision->config->policyd.reply_code) {
+	if (decision->config->policyd.reply_code && decision->code[0] != '\0') {
 		before = " [";
 		code = decision->code;
 		after = "]";
@@ -293,10 +303,22 @@ count(const struct decision *decision)
 	metric_latency_record(decision->finished_us - decision->started_us);
 }
 
+/* What follows from a decision that is acted upon. */
+static void
+carry_out(struct decision *decision)
+{
+	apply_effects(decision);
+	if (decision->rule >= 0)
+		facts_undo(&decision->facts);
+	note_instance(decision);
+}
+
 static void
 finish(struct decision *decision)
 {
-	struct journal *journal = decision->engine->sources->journal;
+	const bool is_rehearsal = decision->facts.is_rehearsal;
+	struct journal *journal =
+		is_rehearsal ? NULL : decision->engine->sources->journal;
 
 	if (journal != NULL &&
 		(decision->rule >= 0 || decision->observed_rule >= 0))
@@ -305,14 +327,13 @@ finish(struct decision *decision)
 	/* A rule may stop asking for a fact that is still on its way. */
 	if (decision->facts.n_pending > 0)
 		facts_give_up(&decision->facts, "it was no longer needed");
-	apply_effects(decision);
-	if (decision->rule >= 0)
-		facts_undo(&decision->facts);
-	note_instance(decision);
+	if (!is_rehearsal)
+		carry_out(decision);
 	decision->finished_us = clock_monotonic_us();
 	decision->wall_us = clock_wall_us();
 	decision->state = DECISION_DONE;
-	count(decision);
+	if (!is_rehearsal)
+		count(decision);
 	if (journal != NULL)
 		journal_record(journal, decision);
 	decision->done(decision, decision->arg);
@@ -404,10 +425,9 @@ decision_free(struct decision *decision)
 	give_arena(engine, arena);
 }
 
-struct decision *
-engine_judge(struct engine *engine, struct slice text,
-	void (*done)(struct decision *decision, void *arg), void *arg,
-	const char **err)
+/* Parses the request; NULL and *err when it is none. */
+static struct decision *
+decision_open(struct engine *engine, struct slice text, const char **err)
 {
 	struct arena *arena = take_arena(engine);
 	struct decision *decision = decision_new(engine, arena);
@@ -423,6 +443,34 @@ engine_judge(struct engine *engine, struct slice text,
 	facts_init(&decision->facts, &decision->req, engine->sources);
 	decision->facts.on_ready = on_ready;
 	decision->facts.owner = decision;
+	return decision;
+}
+
+struct decision *
+engine_judge(struct engine *engine, struct slice text,
+	void (*done)(struct decision *decision, void *arg), void *arg,
+	const char **err)
+{
+	struct decision *decision = decision_open(engine, text, err);
+
+	if (decision == NULL)
+		return NULL;
+	decision->done = done;
+	decision->arg = arg;
+	judge(decision);
+	return decision;
+}
+
+struct decision *
+engine_rehearse(struct engine *engine, struct slice text,
+	void (*done)(struct decision *decision, void *arg), void *arg,
+	const char **err)
+{
+	struct decision *decision = decision_open(engine, text, err);
+
+	if (decision == NULL)
+		return NULL;
+	decision->facts.is_rehearsal = true;
 	decision->done = done;
 	decision->arg = arg;
 	judge(decision);

@@ -92,6 +92,15 @@ struct decision *engine_judge(struct engine *engine, struct slice text,
 	void (*done)(struct decision *decision, void *arg), void *arg,
 	const char **err);
 /*
+ * The same for a request that nobody acts upon: what would be answered now,
+ * and why. Nothing is changed, counted or recorded: no effect is applied, no
+ * message is added to a counter, the instance is not noted. The decision has
+ * no code.
+ */
+struct decision *engine_rehearse(struct engine *engine, struct slice text,
+	void (*done)(struct decision *decision, void *arg), void *arg,
+	const char **err);
+/*
  * Nobody waits for the answer any more: done will not be called, nothing is
  * applied, reservations are given back, the decision is freed. Not after
  * done.

@@ -127,6 +127,8 @@ facts_give_up(struct facts *facts, const char *reason)
 void
 facts_undo(struct facts *facts)
 {
+	if (facts->is_rehearsal)
+		return;
 	for (size_t i = 0; i < FACT_COUNT; i++) {
 		struct fact *fact = &facts->slot[i];
 

@@ -71,6 +71,11 @@ struct facts {
 	bool is_wanting; /* an asked one was unavailable; the engine resets it
 			  */
 	bool is_loading; /* within kind->load */
+	/*
+	 * Nobody acts upon the decision: a loader changes nothing, and says
+	 * what it would have said.
+	 */
+	bool is_rehearsal;
 	/* Called when the last pending one was answered; never from load. */
 	void (*on_ready)(struct facts *facts);
 	void *owner;
@@ -94,7 +99,7 @@ void facts_put_unavailable(struct facts *facts, const struct fact_kind *kind,
 	const char *reason);
 /* Gives up on everything still pending: it becomes unavailable. */
 void facts_give_up(struct facts *facts, const char *reason);
-/* Calls undo of every known fact that has one. */
+/* Calls undo of every known fact that has one, unless it is a rehearsal. */
 void facts_undo(struct facts *facts);
 
 #endif

@@ -48,6 +48,15 @@ static const char *const reason_deleted =
 #define SINCE_START(column) "IF(k.now > init_time + k.p, 0, " column ")"
 #define SATURATED(sum)      "LEAST(" sum ", 4611686018427387904)"
 
+/* One key, as encode_booking() writes it. */
+#define BOOKING_COLUMNS                                               \
+	"n FOR ORDINALITY, tid BIGINT UNSIGNED PATH '$[0]', "         \
+	"a VARCHAR(255) PATH '$[1]', p BIGINT UNSIGNED PATH '$[2]', " \
+	"m BIGINT UNSIGNED PATH '$[3]', "                             \
+	"b BIGINT UNSIGNED PATH '$[4]', "                             \
+	"mm BIGINT UNSIGNED PATH '$[5]', "                            \
+	"mb BIGINT UNSIGNED PATH '$[6]', now BIGINT UNSIGNED PATH '$[7]'"
+
 static const struct db_statement book = {
 	.name = "throttle_book",
 	/* clang-format off */
@@ -55,14 +64,7 @@ static const struct db_statement book = {
 	       "cur_msgs, cur_quota, init_time, last_time, admitted) "
 	       "SELECT k.tid, k.a, k.p, IF(" FITS_ALONE ", k.m, 0), "
 	       "IF(" FITS_ALONE ", k.b, 0), k.now, k.now, " FITS_ALONE " "
-	       "FROM JSON_TABLE(?, '$[*]' COLUMNS (n FOR ORDINALITY, "
-	       "tid BIGINT UNSIGNED PATH '$[0]', "
-	       "a VARCHAR(255) PATH '$[1]', p BIGINT UNSIGNED PATH '$[2]', "
-	       "m BIGINT UNSIGNED PATH '$[3]', "
-	       "b BIGINT UNSIGNED PATH '$[4]', "
-	       "mm BIGINT UNSIGNED PATH '$[5]', "
-	       "mb BIGINT UNSIGNED PATH '$[6]', "
-	       "now BIGINT UNSIGNED PATH '$[7]')) k "
+	       "FROM JSON_TABLE(?, '$[*]' COLUMNS (" BOOKING_COLUMNS ")) k "
 	       "STRAIGHT_JOIN throttle r ON r.id = k.tid ORDER BY k.n "
 	       "ON DUPLICATE KEY UPDATE "
 	       "admitted = (k.mm = 0 "
@@ -79,6 +81,35 @@ static const struct db_statement book = {
 	       "last_notify_time, admitted",
 	/* clang-format on */
 	.access = DB_WRITES,
+	.params = "s",
+	.columns = "uuuuuu",
+};
+
+/*
+ * What book would answer, without adding anything, for a rehearsal. EXPLAIN:
+ * k, then r by primary key, t by its unique key.
+ */
+#define IS_NEW "(t.tid IS NULL OR k.now > t.init_time + k.p)"
+
+static const struct db_statement preview = {
+	.name = "throttle_preview",
+	/* clang-format off */
+	.sql = "SELECT tid, msgs + IF(admitted, m, 0), "
+	       "bytes + IF(admitted, b, 0), since, notified, admitted FROM ("
+	       "SELECT k.n, k.m, k.b, r.id AS tid, "
+	       "IF(" IS_NEW ", 0, t.cur_msgs) AS msgs, "
+	       "IF(" IS_NEW ", 0, t.cur_quota) AS bytes, "
+	       "IF(" IS_NEW ", k.now, t.init_time) AS since, "
+	       "COALESCE(t.last_notify_time, 0) AS notified, "
+	       "(k.mm = 0 OR IF(" IS_NEW ", 0, t.cur_msgs) + k.m <= k.mm) AND "
+	       "(k.mb = 0 OR IF(" IS_NEW ", 0, t.cur_quota) <= k.mb) "
+	       "AS admitted "
+	       "FROM JSON_TABLE(?, '$[*]' COLUMNS (" BOOKING_COLUMNS ")) k "
+	       "STRAIGHT_JOIN throttle r ON r.id = k.tid "
+	       "LEFT JOIN throttle_tracking t "
+	       "ON t.tid = r.id AND t.account = k.a) p ORDER BY n",
+	/* clang-format on */
+	.access = DB_READS,
 	.params = "s",
 	.columns = "uuuuuu",
 };
@@ -104,6 +135,7 @@ struct booking {
 /* What one decision wants; outlives it when it gives up waiting. */
 struct order {
 	struct reservations *reservations;
+	struct db_batch *batch;
 	struct fact *fact;                          /* NULL once nobody waits */
 	const struct reservation_request *requests; /* the decision's */
 	int64_t now;
@@ -116,6 +148,7 @@ struct order {
 struct reservations {
 	struct sources *sources;
 	struct db_batch *bookings;
+	struct db_batch *previews; /* of rehearsals */
 	struct refunds *refunds;
 };
 
@@ -166,6 +199,12 @@ compare_bookings(const struct db_item *a, const struct db_item *b)
 	if (x->rule_id != y->rule_id)
 		return x->rule_id < y->rule_id ? -1 : 1;
 	return slice_compare(x->account, y->account);
+}
+
+static bool
+is_preview(const struct order *order)
+{
+	return order->batch == order->reservations->previews;
 }
 
 static void
@@ -224,7 +263,7 @@ finish(struct order *order)
 		fact_known(fact, result);
 		return;
 	}
-	for (size_t i = 0; i < order->n; i++)
+	for (size_t i = 0; i < order->n && !is_preview(order); i++)
 		give_back(order->reservations, &order->bookings[i].request,
 			&order->bookings[i].counter);
 	if (fact != NULL)
@@ -333,8 +372,7 @@ book_again(struct booking *booking, const struct db_result *result)
 		booking->n_repeats == REPEATS_MAX)
 		return false;
 	booking->n_repeats++;
-	return db_batch_add(booking->order->reservations->bookings,
-		&booking->item);
+	return db_batch_add(booking->order->batch, &booking->item);
 }
 
 static void
@@ -367,6 +405,16 @@ static const struct db_batch_ops booking_ops = {
 	.max_waiting = BOOKINGS_MAX,
 };
 
+static const struct db_batch_ops preview_ops = {
+	.statement = &preview,
+	.encode = encode_booking,
+	.compare = compare_bookings,
+	.done = bookings_done,
+	.max_items = BOOKING_ITEMS_MAX,
+	.max_in_flight = BOOKINGS_IN_FLIGHT,
+	.max_waiting = BOOKINGS_MAX,
+};
+
 /* The fact. */
 
 static struct order *
@@ -378,6 +426,8 @@ order_new(struct reservations *reservations, struct fact *fact,
 	struct str text;
 
 	order->reservations = reservations;
+	order->batch = fact->facts->is_rehearsal ? reservations->previews
+						 : reservations->bookings;
 	order->fact = fact;
 	order->requests = list->requests;
 	order->now = fact->facts->req->now;
@@ -428,8 +478,7 @@ load(struct fact *fact)
 	/* Kept until all are in, for the first answer may not be the last. */
 	order->n_left = 1;
 	for (i = 0; i < order->n; i++) {
-		if (!db_batch_add(reservations->bookings,
-			    &order->bookings[i].item))
+		if (!db_batch_add(order->batch, &order->bookings[i].item))
 			break;
 		order->n_left++;
 	}
@@ -547,6 +596,7 @@ reservations_new(struct sources *sources)
 
 	reservations->sources = sources;
 	reservations->bookings = db_batch_new(db, &booking_ops, reservations);
+	reservations->previews = db_batch_new(db, &preview_ops, reservations);
 	reservations->refunds = refunds_new(sources);
 	return reservations;
 }
@@ -557,6 +607,7 @@ reservations_free(struct reservations *reservations)
 	if (reservations == NULL)
 		return;
 	db_batch_free(reservations->bookings);
+	db_batch_free(reservations->previews);
 	refunds_free(reservations->refunds);
 	x_free(reservations);
 }

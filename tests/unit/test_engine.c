@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/base/metric.h"
 #include "common/io/loop.h"
 #include "policyd/effect.h"
 #include "policyd/engine.h"
@@ -168,6 +169,36 @@ START_TEST(waits_for_facts)
 }
 END_TEST
 
+START_TEST(rehearses)
+{
+	const uint64_t n_requests_before = metric_get(METRIC_REQUESTS);
+	const uint64_t n_asked_before =
+		metric_rule_get(RULE_ID_greylisting, METRIC_RULE_ASKED);
+	struct decision *decision;
+	const char *err;
+
+	begin("[policyd]\nreply_code = yes\n");
+	decision = engine_rehearse(sources.engine, slice_of(RCPT), done, NULL,
+		&err);
+	ck_assert(decision != NULL);
+	arrive(&no_white);
+	arrive(&on);
+	arrive(&early);
+	arrive(&unchecked);
+	ck_assert_str_eq(answer,
+		"451 4.7.1 Intentional policy rejection, please try again "
+		"later");
+	ck_assert_str_eq(fake_effects(), "");
+	ck_assert_uint_eq(n_instances, 0);
+	ck_assert_uint_eq(n_recorded, 0);
+	ck_assert_uint_eq(metric_get(METRIC_REQUESTS), n_requests_before);
+	ck_assert_uint_eq(
+		metric_rule_get(RULE_ID_greylisting, METRIC_RULE_ASKED),
+		n_asked_before);
+	end();
+}
+END_TEST
+
 START_TEST(observes)
 {
 	begin("");
@@ -284,6 +315,7 @@ main(void)
 
 	tcase_add_test(tcase, answers_at_once);
 	tcase_add_test(tcase, waits_for_facts);
+	tcase_add_test(tcase, rehearses);
 	tcase_add_test(tcase, observes);
 	tcase_add_test(tcase, gives_the_code);
 	tcase_add_test(tcase, accepts_on_error);

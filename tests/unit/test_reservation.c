@@ -5,6 +5,7 @@
 #include "policyd/facts/reservation.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -253,6 +254,85 @@ START_TEST(windows)
 }
 END_TEST
 
+#define AT INT64_C(1000000000)
+
+static struct counter
+ask_at(struct daemon *daemon, const struct reservation_request *request,
+	bool is_rehearsal)
+{
+	const struct reservation *out;
+	struct counter counter;
+	struct question *q = question_new(daemon, "192.0.2.1", "a@x.test",
+		"u@example.com", "");
+
+	q->req.now = AT;
+	q->facts.is_rehearsal = is_rehearsal;
+	ck_assert(!fact_reservation(&q->facts, request, 1, &out));
+	out = finish(q);
+	ck_assert_ptr_nonnull(out);
+	counter = out->counters[0];
+	if (is_rehearsal)
+		facts_undo(&q->facts);
+	question_free(q);
+	return counter;
+}
+
+/* It says what counting would say, and counts nothing. */
+START_TEST(rehearsal)
+{
+	static const struct {
+		const char *name, *row; /* cur_msgs, cur_quota, init_time */
+		uint64_t add_msgs, max_msgs, max_bytes;
+	} cases[] = {
+		{ "the first", NULL, 1, 1, 0 },
+		{ "the first, too many", NULL, 2, 1, 0 },
+		{ "the last that fits", "99, 5, 999999990", 1, 100, 0 },
+		{ "one too many", "100, 5, 999999990", 1, 100, 0 },
+		{ "no limit", "100, 5, 999999990", 1, 0, 0 },
+		{ "bytes used up", "1, 1001, 999999990", 1, 100, 1000 },
+		{ "bytes left", "1, 1000, 999999990", 1, 100, 1000 },
+		{ "its window in its last second", "100, 5, 999999940", 1, 100,
+			0 },
+		{ "its window over", "100, 5, 999999939", 1, 100, 0 },
+	};
+	struct daemon *daemon = daemon_new(SETTINGS);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct reservation_request request = one_message;
+		struct counter said, done;
+		char before[64];
+
+		clean();
+		if (cases[i].row != NULL)
+			sql("INSERT INTO throttle_tracking (tid, account, "
+			    "period, cur_msgs, cur_quota, init_time) "
+			    "VALUES (1, 'a@x.test', 60, %s)",
+				cases[i].row);
+		request.add_msgs = cases[i].add_msgs;
+		request.max_msgs = cases[i].max_msgs;
+		request.max_bytes = cases[i].max_bytes;
+		(void)snprintf(before, sizeof(before), "%s", row("a@x.test"));
+		said = ask_at(daemon, &request, true);
+		ck_assert_msg(strcmp(before, row("a@x.test")) == 0,
+			"%s: it was counted", cases[i].name);
+		done = ask_at(daemon, &request, false);
+		ck_assert_msg(said.is_admitted == done.is_admitted &&
+				      said.cur_msgs == done.cur_msgs &&
+				      said.cur_bytes == done.cur_bytes &&
+				      said.window_start == done.window_start,
+			"%s: said %d %llu %llu %lld, was %d %llu %llu %lld",
+			cases[i].name, said.is_admitted,
+			(unsigned long long)said.cur_msgs,
+			(unsigned long long)said.cur_bytes,
+			(long long)said.window_start, done.is_admitted,
+			(unsigned long long)done.cur_msgs,
+			(unsigned long long)done.cur_bytes,
+			(long long)done.window_start);
+	}
+	daemon_free(daemon);
+}
+END_TEST
+
 START_TEST(giving_back)
 {
 	struct daemon *daemon = daemon_new(SETTINGS);
@@ -467,6 +547,7 @@ main(void)
 	tcase_add_test(tcase, exact_with_two_daemons);
 	tcase_add_test(tcase, limits);
 	tcase_add_test(tcase, windows);
+	tcase_add_test(tcase, rehearsal);
 	tcase_add_test(tcase, giving_back);
 	tcase_add_test(tcase, deleted_rule);
 	tcase_add_test(tcase, nothing_to_count);
