@@ -140,24 +140,53 @@ first_reason(const struct facts *facts)
 	return "a fact is not available";
 }
 
+static enum rule_outcome
+outcome_of(enum verdict_action action, bool is_enforced)
+{
+	switch (action) {
+	case VERDICT_DUNNO:
+		break;
+	case VERDICT_REJECT:
+		return is_enforced ? OUTCOME_REFUSED : OUTCOME_WOULD_REFUSE;
+	case VERDICT_DEFER:
+		return is_enforced ? OUTCOME_DEFERRED : OUTCOME_WOULD_DEFER;
+	case VERDICT_DISCARD:
+		return is_enforced ? OUTCOME_DISCARDED : OUTCOME_WOULD_DISCARD;
+	}
+	assert(0);
+}
+
 static enum next
 refuse(struct decision *decision, enum rule_id id, struct rule_trace *trace)
 {
-	const bool is_deferral = trace->verdict.action == VERDICT_DEFER;
+	const enum verdict_action action = trace->verdict.action;
+	const bool is_enforced = trace->mode != RULE_MODE_OBSERVE;
 
-	if (trace->mode == RULE_MODE_OBSERVE) {
-		trace->outcome = is_deferral ? OUTCOME_WOULD_DEFER
-					     : OUTCOME_WOULD_REFUSE;
+	trace->outcome = outcome_of(action, is_enforced);
+	if (!is_enforced) {
 		count_rule(decision, id, METRIC_RULE_OBSERVED);
 		if (decision->observed_rule < 0)
 			decision->observed_rule = (int)id;
 		return NEXT_RULE;
 	}
-	trace->outcome = is_deferral ? OUTCOME_DEFERRED : OUTCOME_REFUSED;
 	count_rule(decision, id,
-		is_deferral ? METRIC_RULE_DEFERRED : METRIC_RULE_REJECTED);
-	decision->action = trace->verdict.action;
+		action == VERDICT_DEFER ? METRIC_RULE_DEFERRED
+					: METRIC_RULE_REJECTED);
+	decision->action = action;
 	decision->rule = (int)id;
+	return NEXT_FINISH;
+}
+
+static enum next
+permit(struct decision *decision, enum rule_id id, struct rule_trace *trace)
+{
+	if (trace->mode == RULE_MODE_OBSERVE) {
+		trace->outcome = OUTCOME_WOULD_PERMIT;
+		return NEXT_RULE;
+	}
+	trace->outcome = OUTCOME_PERMITTED;
+	count_rule(decision, id, METRIC_RULE_PERMITTED);
+	decision->permitting_rule = (int)id;
 	return NEXT_FINISH;
 }
 
@@ -219,6 +248,8 @@ ask(struct decision *decision, enum rule_id id, struct config_rule setting)
 	trace->answered_us = clock_monotonic_us();
 	if (status == RULE_FINAL)
 		return refuse(decision, id, trace);
+	if (status == RULE_PERMIT)
+		return permit(decision, id, trace);
 	if (status == RULE_UNREADY)
 		return answer_error(decision, id, setting.on_error, trace);
 	trace->outcome = OUTCOME_PASSED;
@@ -244,12 +275,14 @@ make_reply(struct decision *decision)
 		after = "]";
 	}
 	decision->reply = slice_of(
-		decision->action == VERDICT_REJECT
-			? arena_printf(decision->req.arena, "REJECT %.*s%s%s%s",
-				  SLICE_ARG(verdict->text), before, code, after)
-			: arena_printf(decision->req.arena, "451 %s %.*s%s%s%s",
+		decision->action == VERDICT_DEFER
+			? arena_printf(decision->req.arena, "451 %s %.*s%s%s%s",
 				  verdict->enhanced, SLICE_ARG(verdict->text),
-				  before, code, after));
+				  before, code, after)
+			: arena_printf(decision->req.arena, "%s %.*s%s%s%s",
+				  verdict_action_name(decision->action),
+				  SLICE_ARG(verdict->text), before, code,
+				  after));
 }
 
 /* In the order of the rules; also what an observed rule asked for. */
@@ -295,9 +328,14 @@ count(const struct decision *decision)
 	case VERDICT_DEFER:
 		metric_add(METRIC_DEFERRED, 1);
 		break;
+	case VERDICT_DISCARD:
+		metric_add(METRIC_DISCARDED, 1);
+		break;
 	}
 	if (decision->observed_rule >= 0)
 		metric_add(METRIC_OBSERVED, 1);
+	if (decision->permitting_rule >= 0)
+		metric_add(METRIC_PERMITTED, 1);
 	if (!decision->has_waited)
 		metric_add(METRIC_FROM_MEMORY, 1);
 	metric_latency_record(decision->finished_us - decision->started_us);
@@ -407,6 +445,7 @@ decision_new(struct engine *engine, struct arena *arena)
 	decision->config = config_ref(engine->sources->config);
 	decision->rule = -1;
 	decision->observed_rule = -1;
+	decision->permitting_rule = -1;
 	decision->action = VERDICT_DUNNO;
 	decision->started_us = clock_monotonic_us();
 	decision->deadline_us =
@@ -540,10 +579,18 @@ rule_outcome_name(enum rule_outcome outcome)
 		return "refused";
 	case OUTCOME_DEFERRED:
 		return "deferred";
+	case OUTCOME_DISCARDED:
+		return "discarded";
+	case OUTCOME_PERMITTED:
+		return "permitted";
 	case OUTCOME_WOULD_REFUSE:
 		return "would have refused";
 	case OUTCOME_WOULD_DEFER:
 		return "would have deferred";
+	case OUTCOME_WOULD_DISCARD:
+		return "would have discarded";
+	case OUTCOME_WOULD_PERMIT:
+		return "would have permitted";
 	case OUTCOME_ERROR_ACCEPTED:
 		return "could not judge, accepted";
 	case OUTCOME_ERROR_DEFERRED:
@@ -562,6 +609,8 @@ verdict_action_name(enum verdict_action action)
 		return "REJECT";
 	case VERDICT_DEFER:
 		return "451";
+	case VERDICT_DISCARD:
+		return "DISCARD";
 	}
 	return "?";
 }

@@ -27,8 +27,12 @@ enum rule_outcome {
 	OUTCOME_PASSED,
 	OUTCOME_REFUSED,
 	OUTCOME_DEFERRED,
+	OUTCOME_DISCARDED,
+	OUTCOME_PERMITTED,    /* the rules behind it were not asked */
 	OUTCOME_WOULD_REFUSE, /* its mode is observe */
 	OUTCOME_WOULD_DEFER,
+	OUTCOME_WOULD_DISCARD,
+	OUTCOME_WOULD_PERMIT,
 	OUTCOME_ERROR_ACCEPTED, /* a fact was unavailable: on_error */
 	OUTCOME_ERROR_DEFERRED,
 };
@@ -36,7 +40,7 @@ enum rule_outcome {
 struct rule_trace {
 	enum rule_outcome outcome;
 	enum rule_mode mode;
-	struct verdict verdict; /* of RULE_FINAL */
+	struct verdict verdict; /* of RULE_FINAL, RULE_PERMIT */
 	const char *missing;    /* why a fact was unavailable */
 	int64_t asked_us, answered_us;
 	unsigned n_calls;
@@ -59,8 +63,9 @@ struct decision {
 	struct rule_trace trace[RULE_ID_COUNT];
 	/* The answer: */
 	enum verdict_action action;
-	int rule;          /* enum rule_id that refused, or -1 */
-	int observed_rule; /* first that would have refused, or -1 */
+	int rule;            /* enum rule_id that refused, or -1 */
+	int observed_rule;   /* first that would have refused, or -1 */
+	int permitting_rule; /* that spared it the rules behind, or -1 */
 	char code[DECISION_CODE_LEN + 1]; /* of a refusal (also observed) */
 	struct slice reply;               /* what follows "action=" */
 	int64_t started_us, finished_us;  /* clock_monotonic_us() */

@@ -6,7 +6,7 @@
 #include "policyd/effect.h"
 #include "policyd/rule.h"
 
-#define WOULD_HAVE_MAX 512
+#define VERDICT_TEXT_MAX 512
 /* Longer texts of a rule are cut in an explanation. */
 #define TEXT_BYTES_MAX 1024u
 /* More effects of one rule are not listed. */
@@ -14,11 +14,11 @@
 
 /* --- the log line ------------------------------------------------------- */
 
+/* rule: enum rule_id, or -1 for none. */
 static void
-log_would_have(const struct decision *decision)
+log_verdict(const char *key, const struct decision *decision, int rule)
 {
-	const int rule = decision->observed_rule;
-	char text[WOULD_HAVE_MAX];
+	char text[VERDICT_TEXT_MAX];
 
 	if (rule < 0)
 		return;
@@ -26,7 +26,7 @@ log_would_have(const struct decision *decision)
 	(void)snprintf(text, sizeof(text), "%s:%.*s",
 		rule_name((enum rule_id)rule),
 		SLICE_ARG(decision->trace[rule].verdict.text));
-	log_line_text("would_have", slice_of(text));
+	log_line_text(key, slice_of(text));
 }
 
 /* A rule that could not judge must not let through in silence. */
@@ -102,7 +102,8 @@ journal_log(const struct decision *decision)
 	log_line_text("code", slice_of(decision->code));
 	if (decision->rule >= 0)
 		log_line_text("reply", decision->reply);
-	log_would_have(decision);
+	log_verdict("permitted_by", decision, decision->permitting_rule);
+	log_verdict("would_have", decision, decision->observed_rule);
 	log_unavailable(decision);
 	log_attributes(&decision->req);
 	log_line_ms("took_ms", decision->finished_us - decision->started_us);

@@ -43,6 +43,7 @@ enum record_text {
 	RECORD_SENDER_BARE, /* without extension; "" when that is the same */
 	RECORD_RECIPIENT_BARE,
 	RECORD_MISSING, /* why a rule could not judge */
+	RECORD_PERMIT,  /* why a rule let it through */
 	RECORD_TEXT_COUNT
 };
 
@@ -65,7 +66,7 @@ struct record {
 	uint16_t text_len[RECORD_TEXT_COUNT];
 	uint8_t stage, action; /* enum stage, enum verdict_action */
 	uint8_t n_rules;
-	int8_t rule, observed_rule; /* enum rule_id or -1 */
+	int8_t rule, observed_rule, permitting_rule; /* enum rule_id or -1 */
 	char code[DECISION_CODE_LEN + 1];
 	struct record_rule rules[RULE_ID_COUNT]; /* in the order asked */
 	char text[]; /* the texts, one behind the other */
@@ -118,6 +119,8 @@ void journal_log(const struct decision *decision);
  */
 bool journal_explain(const struct decision *decision,
 	const struct record *record, const char *node, struct str *json);
+/* What the rule that let it through says, or "". */
+struct slice journal_permit_reason(const struct decision *decision);
 /* Refused, deferred, or would have been. */
 bool journal_is_remarkable(const struct decision *decision);
 

@@ -40,6 +40,14 @@ first_missing(const struct decision *decision)
 	return NULL;
 }
 
+struct slice
+journal_permit_reason(const struct decision *decision)
+{
+	const int rule = decision->permitting_rule;
+
+	return rule < 0 ? SLICE("") : decision->trace[rule].verdict.text;
+}
+
 /* Cutting the extension off is all that makes bare shorter than full. */
 static struct slice
 bare_if_other(const struct address *address)
@@ -61,6 +69,7 @@ gather_texts(const struct decision *decision,
 	texts[RECORD_SENDER_BARE] = bare_if_other(&req->sender);
 	texts[RECORD_RECIPIENT_BARE] = bare_if_other(&req->recipient);
 	texts[RECORD_MISSING] = slice_of(first_missing(decision));
+	texts[RECORD_PERMIT] = journal_permit_reason(decision);
 	for (size_t i = 0; i < RECORD_TEXT_COUNT; i++) {
 		texts[i] = slice_part(texts[i], 0,
 			i == RECORD_REPLY ? REPLY_BYTES_MAX : TEXT_BYTES_MAX);
@@ -120,6 +129,7 @@ record_new(const struct decision *decision)
 	record->action = (uint8_t)decision->action;
 	record->rule = (int8_t)decision->rule;
 	record->observed_rule = (int8_t)decision->observed_rule;
+	record->permitting_rule = (int8_t)decision->permitting_rule;
 	memcpy(record->code, decision->code, sizeof(record->code));
 	note_rules(record, decision);
 	return record;
@@ -287,6 +297,8 @@ record_describe_head(const struct record *record, const char *node,
 	journal_append_text(json, "rule", rule_text(record->rule));
 	journal_append_text(json, "would_have",
 		rule_text(record->observed_rule));
+	journal_append_text(json, "permitted_by",
+		rule_text(record->permitting_rule));
 	journal_append_text(json, "reply",
 		reply.len > 0 ? reply : SLICE("DUNNO"));
 	for (size_t i = 0; i < N_ATTRIBUTES; i++)
@@ -312,6 +324,9 @@ describe_rule(const struct record *record, const struct record_rule *rule,
 			slice_of(rule_mode_name((enum rule_mode)rule->mode)));
 		journal_append_ms(json, "took_ms", rule->took_us);
 	}
+	if (outcome == OUTCOME_PERMITTED)
+		journal_append_text(json, "text",
+			record_text(record, RECORD_PERMIT));
 	if (outcome == OUTCOME_ERROR_ACCEPTED ||
 		outcome == OUTCOME_ERROR_DEFERRED)
 		journal_append_text(json, "missing",

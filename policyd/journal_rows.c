@@ -218,27 +218,27 @@ append_columns(const struct request *req, const struct column *columns,
 
 /* --- smtp_sessions ------------------------------------------------------ */
 
-/* Spec section 1.7, with skip_dunno honoured. */
+/* Of a recipient: what is not only DUNNO, a whitelist said something. */
 static bool
 wants_session(const struct decision *decision)
 {
 	const struct config *config = decision->config;
 	const struct slice reply = decision->reply;
 	const bool is_dunno = slice_starts(reply, SLICE("DUNNO"));
+	const bool is_permitted = decision->permitting_rule >= 0;
 
 	if (!config->sessions.enabled)
 		return false;
 	if (decision->req.stage != STAGE_END_OF_MESSAGE &&
-		(decision->req.stage != STAGE_RCPT || is_dunno))
+		(decision->req.stage != STAGE_RCPT ||
+			(is_dunno && !is_permitted)))
 		return false;
 	if (config->sessions.skip_dunno && is_dunno)
 		return false;
 	if (config->sessions.skip_greylisting &&
 		slice_starts(reply, SLICE("451 4.7.1")))
 		return false;
-	return !config->sessions.skip_whitelist ||
-	       !(slice_eq(reply, SLICE("OK")) ||
-		       slice_starts(reply, SLICE("OK ")));
+	return !config->sessions.skip_whitelist || !is_permitted;
 }
 
 void
@@ -252,7 +252,7 @@ journal_rows_session(struct journal_rows *rows, const struct decision *decision)
 		return;
 	slice_split(&reason, ' ', &action);
 	if (slice_eq(action, SLICE("DUNNO")))
-		reason = SLICE("");
+		reason = journal_permit_reason(decision);
 	const struct column columns[] = {
 		{ action, 20 },
 		{ reason, 150 },

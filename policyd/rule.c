@@ -32,6 +32,21 @@ rule_defer(struct verdict *out, const char *enhanced, const char *text)
 	return RULE_FINAL;
 }
 
+enum rule_status
+rule_discard(struct verdict *out, const char *text)
+{
+	out->action = VERDICT_DISCARD;
+	out->text = slice_copy(out->arena, slice_of(text));
+	return RULE_FINAL;
+}
+
+enum rule_status
+rule_permit(struct verdict *out, const char *reason)
+{
+	out->text = slice_copy(out->arena, slice_of(reason));
+	return RULE_PERMIT;
+}
+
 void
 rule_hint(struct verdict *out, const char *format, ...)
 {

@@ -23,18 +23,25 @@ enum rule_status {
 	RULE_PASS,    /* no objection */
 	RULE_UNREADY, /* a fact it asked for is not here */
 	RULE_FINAL,   /* *out says what to answer */
+	/*
+	 * No objection, and the rules behind it at this stage are not asked.
+	 * Postfix is answered DUNNO: OK would skip its own later checks, too.
+	 */
+	RULE_PERMIT,
 };
 
 enum verdict_action {
 	VERDICT_DUNNO,
 	VERDICT_REJECT, /* 5xx: text follows REJECT */
 	VERDICT_DEFER,  /* 4xx: "451 <enhanced> text" */
+	/* 2xx, and the message goes nowhere: for all of its recipients. */
+	VERDICT_DISCARD,
 };
 
 struct verdict {
 	enum verdict_action action;
 	const char *enhanced; /* enhanced status code of a VERDICT_DEFER */
-	struct slice text;    /* what the client is told */
+	struct slice text;    /* what the client is told; of a permit: why */
 	struct slice hint;    /* for explain: what would change the answer */
 	struct effect *effects, **effects_end; /* see effect.h */
 	struct arena *arena;
@@ -55,6 +62,9 @@ extern const struct rule *const rules_all[RULE_ID_COUNT];
 enum rule_status rule_reject(struct verdict *out, const char *text);
 enum rule_status rule_defer(struct verdict *out, const char *enhanced,
 	const char *text);
+enum rule_status rule_discard(struct verdict *out, const char *text);
+/* Returns RULE_PERMIT; reason is copied, for explain and the log. */
+enum rule_status rule_permit(struct verdict *out, const char *reason);
 /* What would change the answer, for explain; before the answer. */
 void rule_hint(struct verdict *out, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

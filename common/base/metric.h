@@ -24,6 +24,7 @@ enum metric_rule {
 	METRIC_RULE_ASKED,
 	METRIC_RULE_REJECTED,
 	METRIC_RULE_DEFERRED,
+	METRIC_RULE_PERMITTED,   /* the rules behind it were not asked */
 	METRIC_RULE_OBSERVED,    /* would have refused, mode is observe */
 	METRIC_RULE_UNAVAILABLE, /* a fact was unavailable: on_error answered */
 	METRIC_RULE_COUNT

@@ -140,7 +140,9 @@ on_decision(void *arg, struct slice json)
 		decision = json_parse(json, NULL, 0);
 		is_shown = (is_wanted(command, "rule", decision, "rule") ||
 				   is_wanted(command, "rule", decision,
-					   "would_have")) &&
+					   "would_have") ||
+				   is_wanted(command, "rule", decision,
+					   "permitted_by")) &&
 			   is_wanted(command, "action", decision, "action");
 		json_drop(decision);
 	}
@@ -160,6 +162,7 @@ is_action(struct slice text)
 	return slice_case_eq(text, SLICE("DUNNO")) ||
 	       slice_case_eq(text, SLICE("REJECT")) ||
 	       slice_case_eq(text, SLICE("DEFER")) ||
+	       slice_case_eq(text, SLICE("DISCARD")) ||
 	       slice_eq_text(text, "451");
 }
 
@@ -179,7 +182,8 @@ command_tail(struct command *command)
 	if (command_argument(&command->request, "action", &text) &&
 		!is_action(text)) {
 		reply_error(command, COMMAND_EXIT_USAGE,
-			"--action is DUNNO, REJECT or DEFER, not \"%.*s\"",
+			"--action is DUNNO, REJECT, DEFER or DISCARD, not "
+			"\"%.*s\"",
 			SLICE_ARG(text));
 		return;
 	}

@@ -65,6 +65,7 @@ reply_rule_counts(struct command *command, enum rule_id rule)
 	{ "asked", "Asked", REPLY_NUMBER },                 \
 		{ "rejected", "Rejected", REPLY_NUMBER },   \
 		{ "deferred", "Deferred", REPLY_NUMBER },   \
+		{ "permitted", "Permitted", REPLY_NUMBER }, \
 		{ "observed", "Would have", REPLY_NUMBER }, \
 	{                                                   \
 		"unavailable", "No answer", REPLY_NUMBER    \

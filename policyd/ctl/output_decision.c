@@ -74,7 +74,7 @@ action_color(const struct json *decision)
 		return json_member_text(decision, "would_have").len > 0
 			       ? COLOR_WARN
 			       : COLOR_GOOD;
-	return slice_eq_text(action, "REJECT") ? COLOR_BAD : COLOR_WARN;
+	return slice_eq_text(action, "451") ? COLOR_WARN : COLOR_BAD;
 }
 
 /* --- one line ----------------------------------------------------------- */
@@ -112,11 +112,24 @@ output_decision_line(struct output *output, const struct json *decision)
 	print_titled("  ", rule);
 	if (rule.len == 0)
 		print_titled("  would have: ", would);
+	print_titled("  permitted by: ",
+		json_member_text(decision, "permitted_by"));
 	print_titled("  ", code);
 	putchar('\n');
 }
 
 /* --- rules -------------------------------------------------------------- */
+
+/* More about a rule, on a line of its own. */
+static void
+print_below(struct slice text)
+{
+	if (text.len == 0)
+		return;
+	printf("  %-22s", "");
+	print_safe(text);
+	putchar('\n');
+}
 
 static void
 print_rule(struct output *output, const struct json *rule)
@@ -124,6 +137,7 @@ print_rule(struct output *output, const struct json *rule)
 	const struct slice outcome = json_member_text(rule, "outcome");
 	const bool is_bad = slice_eq_text(outcome, "refused") ||
 			    slice_eq_text(outcome, "deferred") ||
+			    slice_eq_text(outcome, "discarded") ||
 			    slice_starts(outcome, SLICE("could not"));
 	const enum output_color color = is_bad ? COLOR_BAD : COLOR_NONE;
 
@@ -136,11 +150,9 @@ print_rule(struct output *output, const struct json *rule)
 		printf("  (%.3f ms)",
 			json_real_of(json_member(rule, "took_ms")));
 	putchar('\n');
-	if (json_member_text(rule, "missing").len > 0) {
-		printf("  %-22s", "");
-		print_safe(json_member_text(rule, "missing"));
-		putchar('\n');
-	}
+	print_below(json_member_text(rule, "missing"));
+	if (slice_ends(outcome, SLICE("permitted")))
+		print_below(json_member_text(rule, "text"));
 }
 
 /* --- facts -------------------------------------------------------------- */
@@ -260,6 +272,7 @@ print_head(struct output *output, const struct json *decision)
 	const enum output_color color = action_color(decision);
 	const struct slice code = json_member_text(decision, "code");
 	const struct slice rule = json_member_text(decision, "rule");
+	const struct slice permit = json_member_text(decision, "permitted_by");
 
 	fputs(output_color(output, COLOR_BOLD), stdout);
 	print_safe(code.len > 0 ? code : SLICE("decision"));
@@ -273,7 +286,8 @@ print_head(struct output *output, const struct json *decision)
 	print_safe(json_member_text(decision, "reply"));
 	fputs(output_color_end(output, color), stdout);
 	print_titled("  (by ", rule);
-	puts(rule.len > 0 ? ")" : "");
+	print_titled("  (permitted by ", permit);
+	puts(rule.len > 0 || permit.len > 0 ? ")" : "");
 }
 
 static void

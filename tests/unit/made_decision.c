@@ -26,6 +26,7 @@ made_decision(struct sources *sources, const char *attributes)
 	facts_init(&decision->facts, &decision->req, NULL);
 	decision->rule = -1;
 	decision->observed_rule = -1;
+	decision->permitting_rule = -1;
 	decision->reply = SLICE("DUNNO");
 	for (size_t i = 0; i < RULE_ID_COUNT; i++) {
 		decision->trace[i].outcome = OUTCOME_PASSED;
@@ -68,6 +69,16 @@ made_observation(struct decision *decision, enum rule_id rule, const char *text)
 	trace->mode = RULE_MODE_OBSERVE;
 	rule_reject(&trace->verdict, text);
 	decision->observed_rule = (int)rule;
+}
+
+void
+made_permit(struct decision *decision, enum rule_id rule, const char *reason)
+{
+	struct rule_trace *trace = &decision->trace[rule];
+
+	trace->outcome = OUTCOME_PERMITTED;
+	rule_permit(&trace->verdict, reason);
+	decision->permitting_rule = (int)rule;
 }
 
 void

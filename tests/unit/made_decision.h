@@ -21,6 +21,9 @@ void made_refusal(struct decision *decision, enum rule_id rule,
 /* The rule would have refused. */
 void made_observation(struct decision *decision, enum rule_id rule,
 	const char *text);
+/* The rule let it through. */
+void made_permit(struct decision *decision, enum rule_id rule,
+	const char *reason);
 /* The rule could not judge and its on_error says accept. */
 void made_gap(struct decision *decision, enum rule_id rule,
 	const char *missing);

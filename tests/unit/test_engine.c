@@ -1,4 +1,5 @@
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,9 @@
 	"request=smtpd_access_policy\nprotocol_state=RCPT\n"  \
 	"client_address=192.0.2.7\nsender=a@remote.example\n" \
 	"recipient=u@example.com\n"
+
+typedef enum rule_status judge_fn(const struct request *req,
+	struct facts *facts, struct verdict *out);
 
 static struct sources sources;
 static char answer[256];
@@ -305,6 +309,133 @@ START_TEST(refuses_what_is_no_request)
 }
 END_TEST
 
+/* --- a rule that does as it is told ------------------------------------- */
+
+static judge_fn *told;
+
+static enum rule_status
+permit_friend(const struct request *req, struct facts *facts,
+	struct verdict *out)
+{
+	(void)req;
+	(void)facts;
+	return rule_permit(out, "a friend");
+}
+
+static enum rule_status
+discard_foe(const struct request *req, struct facts *facts, struct verdict *out)
+{
+	(void)req;
+	(void)facts;
+	return rule_discard(out, "Policy discard");
+}
+
+static enum rule_status
+judge_as_told(const struct request *req, struct facts *facts,
+	struct verdict *out)
+{
+	return told == NULL ? RULE_PASS : told(req, facts, out);
+}
+
+/* In place of the one in rules/, which comes first. */
+const struct rule rule_reject_null_sender = {
+	.name = "reject_null_sender",
+	.stages = STAGE_RCPT,
+	.judge = judge_as_told,
+};
+
+static struct {
+	enum rule_outcome outcome;
+	int rule, permitting_rule, observed_rule;
+	char text[40];
+} seen;
+
+static void
+see(struct decision *decision, void *arg)
+{
+	const struct rule_trace *trace =
+		&decision->trace[RULE_ID_reject_null_sender];
+
+	seen.outcome = trace->outcome;
+	seen.rule = decision->rule;
+	seen.permitting_rule = decision->permitting_rule;
+	seen.observed_rule = decision->observed_rule;
+	snprintf(seen.text, sizeof(seen.text), "%.*s",
+		SLICE_ARG(trace->verdict.text));
+	done(decision, arg);
+}
+
+static void
+judge_by(judge_fn *fn, enum rule_mode mode)
+{
+	const char *err;
+
+	begin("");
+	setting.rule[RULE_ID_reject_null_sender].mode = mode;
+	told = fn;
+	ck_assert(engine_judge(sources.engine, slice_of(RCPT), see, NULL,
+			  &err) != NULL);
+	told = NULL;
+}
+
+START_TEST(permits)
+{
+	const uint64_t before = metric_rule_get(RULE_ID_reject_null_sender,
+		METRIC_RULE_PERMITTED);
+
+	judge_by(permit_friend, RULE_MODE_ENFORCE);
+	ck_assert_uint_eq(n_answers, 1);
+	ck_assert_str_eq(answer, "DUNNO");
+	ck_assert_int_eq(seen.outcome, OUTCOME_PERMITTED);
+	ck_assert_str_eq(seen.text, "a friend");
+	ck_assert_int_eq(seen.rule, -1);
+	ck_assert_int_eq(seen.permitting_rule, RULE_ID_reject_null_sender);
+	/* Greylisting comes behind it. */
+	ck_assert_int_eq(outcome, OUTCOME_NOT_ASKED);
+	ck_assert_uint_eq(n_instances, 1);
+	ck_assert_uint_eq(metric_rule_get(RULE_ID_reject_null_sender,
+				  METRIC_RULE_PERMITTED),
+		before + 1);
+	end();
+}
+END_TEST
+
+START_TEST(permits_only_when_enforced)
+{
+	judge_by(permit_friend, RULE_MODE_OBSERVE);
+	ck_assert_uint_eq(n_answers, 0);
+	arrive(&no_white);
+	arrive(&on);
+	arrive(&early);
+	arrive(&unchecked);
+	ck_assert_int_eq(strncmp(answer, "451 4.7.1 ", 10), 0);
+	ck_assert_int_eq(seen.outcome, OUTCOME_WOULD_PERMIT);
+	ck_assert_str_eq(rule_outcome_name(seen.outcome),
+		"would have permitted");
+	ck_assert_int_eq(seen.permitting_rule, -1);
+	ck_assert_int_eq(seen.observed_rule, -1);
+	end();
+}
+END_TEST
+
+START_TEST(discards)
+{
+	judge_by(discard_foe, RULE_MODE_ENFORCE);
+	ck_assert_str_eq(answer, "DISCARD Policy discard");
+	ck_assert_int_eq(seen.outcome, OUTCOME_DISCARDED);
+	ck_assert_int_eq(seen.rule, RULE_ID_reject_null_sender);
+	ck_assert_uint_eq(n_instances, 0);
+	end();
+	judge_by(discard_foe, RULE_MODE_OBSERVE);
+	arrive(&no_white);
+	arrive(&(const struct greylist_setting){ .is_found = false });
+	ck_assert_str_eq(answer, "DUNNO");
+	ck_assert_int_eq(seen.outcome, OUTCOME_WOULD_DISCARD);
+	ck_assert_int_eq(seen.observed_rule, RULE_ID_reject_null_sender);
+	end();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -321,6 +452,9 @@ main(void)
 	tcase_add_test(tcase, accepts_on_error);
 	tcase_add_test(tcase, defers_on_error);
 	tcase_add_test(tcase, keeps_the_deadline);
+	tcase_add_test(tcase, permits);
+	tcase_add_test(tcase, permits_only_when_enforced);
+	tcase_add_test(tcase, discards);
 	tcase_add_test(tcase, lets_go);
 	tcase_add_test(tcase, refuses_what_is_no_request);
 	suite_add_tcase(suite, tcase);

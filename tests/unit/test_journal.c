@@ -148,6 +148,34 @@ START_TEST(log_of_observed)
 }
 END_TEST
 
+#define RULES_ORDER "[rules]\norder = throttle, reject_null_sender\n"
+
+START_TEST(log_of_permit)
+{
+	struct decision *decision;
+
+	open_journal(RULES_ORDER, 0);
+	capture_log(LOG_LEVEL_INFO);
+	decision = made_decision(&sources,
+		"protocol_state=RCPT\nsender=a@b.test\n");
+	made_permit(decision, RULE_ID_throttle, "a friend");
+	record(decision);
+	ck_assert_str_eq(captured_log(),
+		"info: decision stage=RCPT action=DUNNO "
+		"permitted_by=\"throttle:a friend\" sender=a@b.test "
+		"took_ms=1.500\n");
+	ck_assert_ptr_nonnull(
+		strstr(find("a@b.test", 1), "\"permitted_by\":\"throttle\""));
+	ck_assert_ptr_nonnull(strstr(find("a@b.test", 1),
+		"{\"rule\":\"throttle\",\"outcome\":\"permitted\","
+		"\"mode\":\"enforce\",\"took_ms\":0.250,"
+		"\"text\":\"a friend\"}"));
+	/* It is no refusal: the database is not told. */
+	ck_assert_uint_eq(decisions->n, 0);
+	close_journal();
+}
+END_TEST
+
 /* --- explanations -------------------------------------------------------- */
 
 static void
@@ -186,8 +214,6 @@ static const struct fact_kind kind_missing = {
 	.name = "triplet",
 };
 
-#define RULES_ORDER "[rules]\norder = throttle, reject_null_sender\n"
-
 static struct decision *
 refusal_with_facts(const struct fact_kind *kind)
 {
@@ -212,7 +238,8 @@ refusal_with_facts(const struct fact_kind *kind)
 #define HEAD_OF_REFUSAL                                                         \
 	"{\"code\":\"7K3MZ0A1\",\"time\":1795449600.000123,\"node\":\"node1\"," \
 	"\"stage\":\"RCPT\",\"action\":\"REJECT\",\"rule\":\"throttle\","       \
-	"\"would_have\":\"\",\"reply\":\"REJECT Too \\\"many\\\"\","            \
+	"\"would_have\":\"\",\"permitted_by\":\"\","                            \
+	"\"reply\":\"REJECT Too \\\"many\\\"\","                                \
 	"\"client_address\":\"192.0.2.7\",\"client_name\":\"mx.test\","         \
 	"\"helo_name\":\"helo.test\",\"sender\":\"Sender+x@One.test\","         \
 	"\"recipient\":\"rcpt@two.test\",\"sasl_username\":\"\","               \
@@ -434,6 +461,7 @@ suite(void)
 	tcase_add_test(tests, log_of_accepted);
 	tcase_add_test(tests, log_of_refused);
 	tcase_add_test(tests, log_of_observed);
+	tcase_add_test(tests, log_of_permit);
 	tcase_add_test(tests, explanation);
 	tcase_add_test(tests, explanation_too_large);
 	tcase_add_test(tests, brief_record);

@@ -35,6 +35,38 @@ static const struct {
 	{ "skip_whitelist = yes\n", END, -1, true },
 };
 
+static const struct {
+	const char *settings, *attributes;
+	bool wants_row;
+} permit_cases[] = {
+	{ "", RCPT, true },
+	{ "", END, true },
+	{ "", "protocol_state=DATA\n", false },
+	{ "skip_whitelist = yes\n", RCPT, false },
+	{ "skip_whitelist = yes\n", END, false },
+	{ "skip_dunno = yes\n", RCPT, false },
+	{ "skip_greylisting = yes\n", RCPT, true },
+};
+
+START_TEST(session_of_permit_wanted)
+{
+	struct decision *decision;
+	char settings[100];
+
+	snprintf(settings, sizeof(settings), "[sessions]\n%s",
+		permit_cases[_i].settings);
+	open_journal(settings, 0);
+	decision = made_decision(&sources, permit_cases[_i].attributes);
+	made_permit(decision, RULE_ID_throttle, "a friend");
+	record(decision);
+	ck_assert_uint_eq(sessions->n, permit_cases[_i].wants_row);
+	if (permit_cases[_i].wants_row)
+		ck_assert_ptr_nonnull(
+			strstr(last_row(sessions), ",\"DUNNO\",\"a friend\","));
+	close_journal();
+}
+END_TEST
+
 START_TEST(session_wanted)
 {
 	struct decision *decision;
@@ -400,6 +432,8 @@ suite(void)
 
 	tcase_add_loop_test(tests, session_wanted, 0,
 		(int)COUNT_OF(session_cases));
+	tcase_add_loop_test(tests, session_of_permit_wanted, 0,
+		sizeof(permit_cases) / sizeof(permit_cases[0]));
 	tcase_add_test(tests, session_row);
 	tcase_add_test(tests, session_values_are_cut);
 	tcase_add_test(tests, decision_rows);
