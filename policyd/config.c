@@ -245,6 +245,7 @@ config_read_secrets(struct config *config, struct config_errors *errors)
 		[CONFIG_DB_IREDAPD] = "iredapd_db",
 		[CONFIG_DB_VMAIL] = "vmail_db",
 		[CONFIG_DB_POLICYD] = "policyd_db",
+		[CONFIG_DB_AMAVISD] = "amavisd_db",
 	};
 	int status = 0;
 

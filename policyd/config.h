@@ -36,7 +36,7 @@ struct config_rule {
 	enum rule_on_error on_error;
 };
 
-/* [iredapd_db], [vmail_db], [policyd_db] */
+/* [iredapd_db], [vmail_db], [policyd_db], [amavisd_db] */
 struct config_db {
 	char *host, *socket, *user, *name, *tls_ca;
 	char *password_file, *password_env;
@@ -49,6 +49,7 @@ enum config_db_id {
 	CONFIG_DB_IREDAPD,
 	CONFIG_DB_VMAIL,
 	CONFIG_DB_POLICYD,
+	CONFIG_DB_AMAVISD, /* name "": this site has none */
 	CONFIG_DB_COUNT
 };
 

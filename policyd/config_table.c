@@ -113,7 +113,7 @@ static const struct config_choice over_limit_choices[] = {
 #define WORD(...)     RANGE(CONFIG_WORD, __VA_ARGS__)
 #define PATH(...)     RANGE(CONFIG_PATH, __VA_ARGS__)
 
-#define DB_SECTION(section_, id_, name_) \
+#define DB_SECTION(section_, id_, name_, name_min_, name_help_) \
 	WORD(section_, "host", db[id_].host, "", \
 		0, HOST_LENGTH_MAX, CONFIG_RESTART, \
 		"name or address of the server; empty for the socket"), \
@@ -127,8 +127,8 @@ static const struct config_choice over_limit_choices[] = {
 		1, DB_USER_LENGTH_MAX, CONFIG_RESTART, \
 		"account at the server"), \
 	WORD(section_, "name", db[id_].name, name_, \
-		1, DB_NAME_LENGTH_MAX, CONFIG_RESTART, \
-		"name of the database"), \
+		name_min_, DB_NAME_LENGTH_MAX, CONFIG_RESTART, \
+		name_help_), \
 	PATH(section_, "password_file", db[id_].password_file, "", \
 		0, PATH_LENGTH_MAX, CONFIG_RESTART, \
 		"file whose first line is the password"), \
@@ -260,9 +260,14 @@ static const struct config_setting settings[] = {
 	DURATION("database", "table_ttl", database.table_ttl_ms, "10s",
 		100, 1 * HOUR_MS, 0,
 		"time until a change made by other programs is seen"),
-	DB_SECTION("iredapd_db", CONFIG_DB_IREDAPD, "iredapd"),
-	DB_SECTION("vmail_db", CONFIG_DB_VMAIL, "vmail"),
-	DB_SECTION("policyd_db", CONFIG_DB_POLICYD, "policyd"),
+	DB_SECTION("iredapd_db", CONFIG_DB_IREDAPD, "iredapd",
+		1, "name of the database"),
+	DB_SECTION("vmail_db", CONFIG_DB_VMAIL, "vmail",
+		1, "name of the database"),
+	DB_SECTION("policyd_db", CONFIG_DB_POLICYD, "policyd",
+		1, "name of the database"),
+	DB_SECTION("amavisd_db", CONFIG_DB_AMAVISD, "amavisd",
+		0, "name of the database; empty if this site has none"),
 
 	LIST(CONFIG_RULES, "rules", "order", rule_order, n_rule_order,
 		&all_rules[2], 0, RULE_ID_COUNT, 0,
@@ -350,6 +355,7 @@ static const struct config_section sections[] = {
 	{ "iredapd_db", "The database with greylisting and throttling." },
 	{ "vmail_db", "The database with mail domains and accounts; only read." },
 	{ "policyd_db", "The database of policyd itself." },
+	{ "amavisd_db", "The database with white- and blacklists." },
 	{ "rules", "The rules; each has a section of its own." },
 #define RULE(name_, mode_) { #name_, "The rule " #name_ "." },
 #include "policyd/rules/rules.def"

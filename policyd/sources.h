@@ -28,7 +28,7 @@ struct sources {
 	unsigned process;      /* 0 .. policy_processes-1 */
 	char *node;            /* name of this node */
 	int64_t started_at;
-	struct db *db[CONFIG_DB_COUNT];
+	struct db *db[CONFIG_DB_COUNT];    /* NULL: this site has none */
 	struct tables *tables;             /* facts/tables.h */
 	struct triplets *triplets;         /* facts/triplet.h */
 	struct reservations *reservations; /* facts/reservation.h */

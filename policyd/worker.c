@@ -230,6 +230,7 @@ open_database(struct sources *sources, enum config_db_id id)
 		[CONFIG_DB_IREDAPD] = "iredapd",
 		[CONFIG_DB_VMAIL] = "vmail",
 		[CONFIG_DB_POLICYD] = "policyd",
+		[CONFIG_DB_AMAVISD] = "amavisd",
 	};
 	const struct config *config = sources->config;
 	const struct config_db *from = &config->db[id];
@@ -249,6 +250,8 @@ open_database(struct sources *sources, enum config_db_id id)
 		.queue_max = DB_QUEUE_MAX,
 	};
 
+	if (from->name[0] == '\0')
+		return;
 	sources->db[id] = db_new(sources->loop, &pool);
 	db_on_change(sources->db[id], on_db_change, &sources->db[id]);
 }

@@ -187,17 +187,25 @@ command_db_name(enum config_db_id db)
 		[CONFIG_DB_IREDAPD] = "iredapd",
 		[CONFIG_DB_VMAIL] = "vmail",
 		[CONFIG_DB_POLICYD] = "policyd",
+		[CONFIG_DB_AMAVISD] = "amavisd",
 	};
 
 	return names[db];
 }
 
-/* The server's numbers for what "policyctl db migrate" mends. */
+/* The server's numbers: no such database, column, table. */
 static bool
 is_schema_error(unsigned error_number)
 {
 	return error_number == 1049 || error_number == 1054 ||
 	       error_number == 1146;
+}
+
+/* "policyctl db migrate" makes the tables of these. */
+static bool
+is_migrated(enum config_db_id db)
+{
+	return db == CONFIG_DB_IREDAPD || db == CONFIG_DB_POLICYD;
 }
 
 static void
@@ -214,7 +222,8 @@ reply_db_error(struct command *command, const struct db_result *result)
 				? COMMAND_EXIT_NO_DATABASE
 				: COMMAND_EXIT_REFUSED,
 			"database %s: %s%s", name, result->error,
-			is_schema_error(result->error_number)
+			is_schema_error(result->error_number) &&
+					is_migrated(command->asked_db)
 				? "; run \"policyctl db migrate\""
 				: "");
 		break;
@@ -250,6 +259,13 @@ command_db(struct command *command, enum config_db_id db,
 	const struct db_statement *statement, const struct db_value *values,
 	command_rows_fn *next)
 {
+	if (command->sources->db[db] == NULL) {
+		reply_error(command, COMMAND_EXIT_NO_DATABASE,
+			"this site has no database %s; if it has, name it in "
+			"[%s_db] of policyd.conf and restart policyd",
+			command_db_name(db), command_db_name(db));
+		return;
+	}
 	command->n_refs++;
 	command->asked_db = db;
 	command->next_rows = next;

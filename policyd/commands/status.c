@@ -106,6 +106,8 @@ reply_databases(struct command *command)
 	reply_table(command, "databases", "Databases", columns,
 		sizeof(columns) / sizeof(columns[0]));
 	for (size_t i = 0; i < CONFIG_DB_COUNT; i++) {
+		if (command->sources->db[i] == NULL)
+			continue;
 		db_state(command->sources->db[i], &state);
 		reply_row(command);
 		reply_value(command, slice_of(state.label));
@@ -137,6 +139,8 @@ reply_tables(struct command *command)
 	for (size_t i = 0; i < TABLE_COUNT; i++) {
 		tables_state(command->sources->tables, (enum table_id)i,
 			&state);
+		if (state.is_absent)
+			continue;
 		reply_row(command);
 		reply_value(command, slice_of(state.name));
 		reply_unsigned(command, state.n_rows);
@@ -180,6 +184,8 @@ find_databases(struct findings *findings)
 	struct db_state state;
 
 	for (size_t i = 0; i < CONFIG_DB_COUNT; i++) {
+		if (findings->command->sources->db[i] == NULL)
+			continue;
 		db_state(findings->command->sources->db[i], &state);
 		if (state.is_up)
 			continue;
@@ -198,6 +204,8 @@ find_tables(struct findings *findings)
 	for (size_t i = 0; i < TABLE_COUNT; i++) {
 		tables_state(findings->command->sources->tables,
 			(enum table_id)i, &state);
+		if (state.is_absent)
+			continue;
 		if (state.error[0] != '\0' && !findings->is_database)
 			find(findings, "table %s: %s", state.name, state.error);
 		else if (state.loaded_at == 0 && !findings->is_database)

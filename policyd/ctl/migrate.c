@@ -53,6 +53,7 @@ struct migrate {
 	char *password;   /* NULL: the daemon's */
 	const char *sql_dir;
 	struct target targets[TARGET_COUNT];
+	struct target amavisd; /* only looked at, and only if there is one */
 	char server_version[64];
 	bool is_applied[MIGRATIONS_MAX];
 	int64_t applied_at[MIGRATIONS_MAX];
@@ -241,8 +242,9 @@ check_server(struct migrate *migrate, struct target *target)
 	return false;
 }
 
+/* False when the server cannot be asked. */
 static bool
-look_for_database(struct migrate *migrate, struct target *target)
+ask_for_database(struct migrate *migrate, struct target *target)
 {
 	static const struct db_statement statement = {
 		.name = "find_database",
@@ -256,12 +258,19 @@ look_for_database(struct migrate *migrate, struct target *target)
 		.text = slice_of(migrate->config->db[target->id].name),
 	};
 
-	if (!run(migrate, target, &statement, &value, NULL)) {
-		fail(migrate, target, "cannot be looked for");
+	if (!run(migrate, target, &statement, &value, NULL))
 		return false;
-	}
 	target->exists = migrate->n_rows > 0;
 	return true;
+}
+
+static bool
+look_for_database(struct migrate *migrate, struct target *target)
+{
+	if (ask_for_database(migrate, target))
+		return true;
+	fail(migrate, target, "cannot be looked for");
+	return false;
 }
 
 /* A name cannot be a parameter, so it must not need quoting. */
@@ -528,6 +537,31 @@ reply_migrations(struct migrate *migrate)
 }
 
 static void
+reply_database(struct migrate *migrate, const struct target *target)
+{
+	struct command *command = migrate->command;
+
+	reply_row(command);
+	reply_value(command, slice_of(migrate->config->db[target->id].name));
+	reply_bool(command, target->exists);
+	reply_value(command, slice_of(user_of(migrate, target)));
+	reply_value(command, slice_of(migrate->server_version));
+}
+
+/* Amavisd's own: it is not migrated, and may be away. */
+static void
+reply_amavisd(struct migrate *migrate)
+{
+	struct target *target = &migrate->amavisd;
+
+	if (migrate->config->db[CONFIG_DB_AMAVISD].name[0] == '\0')
+		return;
+	connect_target(migrate, target, "");
+	(void)ask_for_database(migrate, target);
+	reply_database(migrate, target);
+}
+
+static void
 reply_databases(struct migrate *migrate)
 {
 	static const struct reply_column columns[] = {
@@ -540,16 +574,9 @@ reply_databases(struct migrate *migrate)
 
 	reply_table(command, "databases", NULL, columns,
 		sizeof(columns) / sizeof(columns[0]));
-	for (size_t i = 0; i < TARGET_COUNT; i++) {
-		const struct target *target = &migrate->targets[i];
-
-		reply_row(command);
-		reply_value(command,
-			slice_of(migrate->config->db[target->id].name));
-		reply_bool(command, target->exists);
-		reply_value(command, slice_of(user_of(migrate, target)));
-		reply_value(command, slice_of(migrate->server_version));
-	}
+	for (size_t i = 0; i < TARGET_COUNT; i++)
+		reply_database(migrate, &migrate->targets[i]);
+	reply_amavisd(migrate);
 	reply_part_end(command);
 }
 
@@ -623,6 +650,8 @@ open_migrate(struct migrate *migrate, struct command *command)
 	migrate->targets[TARGET_POLICYD].id = CONFIG_DB_POLICYD;
 	migrate->targets[TARGET_IREDAPD].label = "iredapd";
 	migrate->targets[TARGET_IREDAPD].id = CONFIG_DB_IREDAPD;
+	migrate->amavisd.label = "amavisd";
+	migrate->amavisd.id = CONFIG_DB_AMAVISD;
 	if (command_argument(&command->request, "user", &user))
 		migrate->user = slice_copy(command->arena, user).ptr;
 	migrate->config = load_config(command, local->config_path);
@@ -647,6 +676,7 @@ close_migrate(struct migrate *migrate)
 {
 	for (size_t i = 0; i < TARGET_COUNT; i++)
 		db_free(migrate->targets[i].db);
+	db_free(migrate->amavisd.db);
 	if (migrate->password != NULL)
 		x_free_secret(migrate->password, strlen(migrate->password));
 	config_unref(migrate->config);

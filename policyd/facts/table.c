@@ -64,7 +64,8 @@ remedy(const struct table *table, unsigned error_number)
 			       error_number == ER_BAD_FIELD_ERROR ||
 			       error_number == ER_BAD_DB_ERROR;
 
-	return is_schema && table->kind->db != CONFIG_DB_VMAIL
+	return is_schema && (table->kind->db == CONFIG_DB_IREDAPD ||
+				    table->kind->db == CONFIG_DB_POLICYD)
 		       ? "; run \"policyctl db migrate\""
 		       : "";
 }
@@ -316,7 +317,7 @@ on_fingerprint(void *arg, const struct db_result *result)
 void
 table_start(struct table *table)
 {
-	assert(table->step == TABLE_STEP_IDLE);
+	assert(table->step == TABLE_STEP_IDLE && !table->is_absent);
 	ask(table, TABLE_STEP_FINGERPRINT, table->kind->fingerprint, NULL,
 		on_fingerprint);
 }
@@ -332,6 +333,12 @@ table_init(struct table *table, struct tables *tables,
 	TAILQ_INIT(&table->waiting);
 	table_problems_init(&table->problems);
 	table_problems_init(&table->reading.problems);
+	table->is_absent = sources_of(table)->db[kind->db] == NULL;
+	if (!table->is_absent)
+		return;
+	table->snapshot = kind->make(sources_of(table)->config);
+	if (kind->finish != NULL)
+		kind->finish(table->snapshot);
 }
 
 void

@@ -44,6 +44,7 @@ struct table {
 	struct tables *tables;
 	const struct table_kind *kind;
 	enum table_step step;
+	bool is_absent;       /* no such database: empty for good */
 	bool is_wanted_again; /* asked for while it was being read */
 	int64_t due_us;       /* of TABLE_STEP_IDLE */
 	struct table_question *question;

@@ -66,6 +66,7 @@ static const char *const db_names[CONFIG_DB_COUNT] = {
 	[CONFIG_DB_IREDAPD] = "iredapd",
 	[CONFIG_DB_VMAIL] = "vmail",
 	[CONFIG_DB_POLICYD] = "policyd",
+	[CONFIG_DB_AMAVISD] = "amavisd",
 };
 
 struct sources *
@@ -76,6 +77,13 @@ tables_sources(const struct tables *tables)
 
 /* --- when -------------------------------------------------------------- */
 
+/* An attempt may begin. */
+static bool
+is_idle(const struct table *table)
+{
+	return table->step == TABLE_STEP_IDLE && !table->is_absent;
+}
+
 /* Sets the timer to the first table that is due. */
 static void
 schedule(struct tables *tables)
@@ -85,7 +93,7 @@ schedule(struct tables *tables)
 	for (size_t i = 0; i < TABLE_COUNT; i++) {
 		const struct table *table = &tables->table[i];
 
-		if (table->step == TABLE_STEP_IDLE && table->due_us < first)
+		if (is_idle(table) && table->due_us < first)
 			first = table->due_us;
 	}
 	if (first == INT64_MAX)
@@ -104,7 +112,7 @@ on_timer(void *arg)
 	for (size_t i = 0; i < TABLE_COUNT; i++) {
 		struct table *table = &tables->table[i];
 
-		if (table->step == TABLE_STEP_IDLE && table->due_us <= now)
+		if (is_idle(table) && table->due_us <= now)
 			table_start(table);
 	}
 	schedule(tables);
@@ -274,13 +282,15 @@ tables_refresh(struct tables *tables, void (*done)(void *arg, bool is_fresh),
 	}
 	for (size_t i = 0; i < TABLE_COUNT; i++) {
 		struct table *table = &tables->table[i];
-		const bool is_idle = table->step == TABLE_STEP_IDLE;
+		const bool starts = is_idle(table);
 
-		if (refresh != NULL && is_idle)
+		if (table->is_absent)
+			continue;
+		if (refresh != NULL && starts)
 			refresh->now |= TABLE_BIT(i);
 		else if (refresh != NULL)
 			refresh->next |= TABLE_BIT(i);
-		if (is_idle)
+		if (starts)
 			table_start(table);
 		else
 			table->is_wanted_again = true;
@@ -338,7 +348,8 @@ tables_new(struct sources *sources)
 	for (size_t i = 0; i < TABLE_COUNT; i++) {
 		assert(kinds[i]->id == i);
 		table_init(&tables->table[i], tables, kinds[i]);
-		table_start(&tables->table[i]);
+		if (!tables->table[i].is_absent)
+			table_start(&tables->table[i]);
 	}
 	return tables;
 }
@@ -377,6 +388,7 @@ tables_state(const struct tables *tables, enum table_id id,
 		.name = table->kind->name,
 		.n_rows = table->n_rows,
 		.n_problems = table->problems.n,
+		.is_absent = table->is_absent,
 		.loaded_at = table->loaded_at,
 		.checked_at = table->checked_at,
 		.error = table->error,

@@ -6,7 +6,8 @@
  * domains, greylisting settings and white-lists, throttle rules, settings.
  * Each is an immutable snapshot, read in chunks so that the loop is never
  * held up, and replaced when a fingerprint, asked for every table_ttl, has
- * changed. While the database is away the last snapshot stays in force.
+ * changed. While the database is away the last snapshot stays in force. Of a
+ * database that the site does not have every table is empty.
  *
  * Each table is described by a struct table_kind in its own file of facts/.
  */
@@ -107,6 +108,7 @@ struct table_state {
 	const char *name;
 	size_t n_rows; /* in force */
 	size_t n_problems;
+	bool is_absent;     /* this site has not its database: no rows */
 	int64_t loaded_at;  /* wall clock; 0 for never */
 	int64_t checked_at; /* last fingerprint that was answered */
 	const char *error;  /* of the last attempt, or "" */

@@ -79,11 +79,31 @@ def test_the_socket_is_closed_to_others(policyd):
 def test_status_names_its_parts(policyd):
     status = policyd.json("status")
     assert {one["name"] for one in status["databases"]} == {
-        "iredapd", "vmail", "policyd"}
+        "iredapd", "vmail", "policyd", "amavisd"}
     rows = {one["name"]: one["rows"] for one in status["tables"]}
     assert rows["iredapd.greylisting"] == 1
     assert status["findings"] == []
     assert status["node"] == "test"
+
+
+@pytest.mark.settings({"amavisd_db.name": ""})
+def test_a_site_without_amavisd(policyd):
+    status = policyd.json("status")
+    assert {one["name"] for one in status["databases"]} == {
+        "iredapd", "vmail", "policyd"}
+    assert status["findings"] == []
+    assert not [one for one in status["tables"]
+                if one["name"].startswith("amavisd")]
+    names = [one["database"]
+             for one in policyd.json("db", "status")["databases"]]
+    assert names == ["policyd", "iredapd"]
+
+
+def test_db_status_shows_the_database_of_amavisd(policyd):
+    rows = {one["database"]: one
+            for one in policyd.json("db", "status")["databases"]}
+    assert rows["amavisd"]["exists"] is True
+    assert rows["amavisd"]["user"] == "policyd"
 
 
 @pytest.mark.parametrize("account, stored", [

@@ -236,6 +236,7 @@ answer_all_empty(void)
 static struct config config;
 static struct sources sources;
 static struct tables *tables;
+static enum config_db_id absent_db = CONFIG_DB_COUNT;
 
 static void
 begin(void)
@@ -248,7 +249,7 @@ begin(void)
 	config.database.table_ttl_ms = TTL_MS;
 	sources.config = &config;
 	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)
-		sources.db[i] = (struct db *)&fake;
+		sources.db[i] = i == absent_db ? NULL : (struct db *)&fake;
 	tables = tables_new(&sources);
 	sources.tables = tables;
 }
@@ -310,6 +311,35 @@ answer_domains(unsigned from, unsigned to)
 	answer("domain_chunk", str_text(&rows));
 	str_free(&rows);
 }
+
+static void
+note_fresh(void *arg, bool is_fresh)
+{
+	*(bool *)arg = is_fresh;
+}
+
+/* What the site does not have is empty, and nobody waits for it. */
+START_TEST(absent_database)
+{
+	bool is_fresh = false;
+
+	absent_db = CONFIG_DB_IREDAPD;
+	begin();
+	ck_assert_ptr_nonnull(tables_get(tables, TABLE_THROTTLE));
+	ck_assert_ptr_null(tables_get(tables, TABLE_DOMAIN));
+	ck_assert(state_of(TABLE_THROTTLE).is_absent);
+	ck_assert(!state_of(TABLE_DOMAIN).is_absent);
+	answer_all_empty();
+	tables_refresh(tables, note_fresh, &is_fresh);
+	ck_assert_ptr_nonnull(tables_get(tables, TABLE_DOMAIN));
+	answer_all_empty();
+	ck_assert(is_fresh);
+	ck_assert_uint_eq(state_of(TABLE_THROTTLE).n_rows, 0);
+	ck_assert_str_eq(state_of(TABLE_THROTTLE).error, "");
+	end();
+	absent_db = CONFIG_DB_COUNT;
+}
+END_TEST
 
 START_TEST(every_table_is_read_at_the_start)
 {
@@ -796,6 +826,7 @@ main(void)
 	TCase *tc = tcase_create("tables");
 
 	tcase_add_test(tc, every_table_is_read_at_the_start);
+	tcase_add_test(tc, absent_database);
 	tcase_add_test(tc, a_long_table_comes_in_chunks);
 	tcase_add_test(tc, a_numbered_table_goes_on_behind_its_last_number);
 	tcase_add_test(tc, a_table_is_read_again_when_it_changed);

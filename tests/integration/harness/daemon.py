@@ -27,7 +27,7 @@ def settings_for(directory, database, ports, **more):
         # A change made with SQL shows soon.
         "database.table_ttl": "100ms",
     }
-    for name in ("iredapd", "vmail", "policyd"):
+    for name in ("iredapd", "vmail", "policyd", "amavisd"):
         section = name + "_db."
         settings[section + "socket"] = database.socket
         settings[section + "user"] = "policyd"

@@ -15,14 +15,18 @@ CREATE DATABASE IF NOT EXISTS policyd
   CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci;
 CREATE DATABASE IF NOT EXISTS vmail
   CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
+CREATE DATABASE IF NOT EXISTS amavisd
+  CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;
 CREATE USER IF NOT EXISTS policyd@localhost IDENTIFIED BY '{password}';
 CREATE USER IF NOT EXISTS policyd@'127.0.0.1' IDENTIFIED BY '{password}';
 GRANT ALL ON iredapd.* TO policyd@localhost;
 GRANT ALL ON policyd.* TO policyd@localhost;
 GRANT SELECT ON vmail.* TO policyd@localhost;
+GRANT SELECT, INSERT, UPDATE, DELETE ON amavisd.* TO policyd@localhost;
 GRANT ALL ON iredapd.* TO policyd@'127.0.0.1';
 GRANT ALL ON policyd.* TO policyd@'127.0.0.1';
 GRANT SELECT ON vmail.* TO policyd@'127.0.0.1';
+GRANT SELECT, INSERT, UPDATE, DELETE ON amavisd.* TO policyd@'127.0.0.1';
 """
 
 
@@ -53,10 +57,12 @@ class MariaDB:
         self.start()
         self.run_script(SETUP.format(
             password=self.PASSWORD.replace("'", "''")))
-        if not self.rows("SELECT 1 FROM information_schema.tables"
-                         " WHERE table_schema = 'vmail'"):
-            with open(os.path.join(SOURCE, "tests/data/vmail.sql")) as file:
-                self.run_script(file.read(), "vmail")
+        for database in ("vmail", "amavisd"):
+            if not self.rows("SELECT 1 FROM information_schema.tables"
+                             " WHERE table_schema = %s", database):
+                path = os.path.join(SOURCE, "tests/data", database + ".sql")
+                with open(path) as file:
+                    self.run_script(file.read(), database)
         return self
 
     def start(self):
