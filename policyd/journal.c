@@ -172,6 +172,19 @@ journal_record(struct journal *journal, const struct decision *decision)
 }
 
 void
+journal_describe(struct journal *journal, const struct decision *decision,
+	struct str *json)
+{
+	struct record *record = record_new(decision);
+
+	if (!journal_explain(decision, record, journal->sources->node, json)) {
+		str_reset(json);
+		record_describe(record, journal->sources->node, json);
+	}
+	record_free(record);
+}
+
+void
 journal_find(struct journal *journal, struct slice what, size_t max,
 	void (*fn)(void *arg, struct slice json), void *arg)
 {

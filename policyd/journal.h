@@ -25,6 +25,9 @@ void journal_free(struct journal *journal);
 void journal_hurry(struct journal *journal);
 /* A decision is final; copies what it keeps. */
 void journal_record(struct journal *journal, const struct decision *decision);
+/* The explanation of a decision that is not recorded, as a JSON object. */
+void journal_describe(struct journal *journal, const struct decision *decision,
+	struct str *json);
 /* Gives the decision a code that was not used for days. */
 void journal_code(struct journal *journal, struct decision *decision);
 

@@ -6,6 +6,7 @@ _policyctl_commands() {
 status
 stats:--watch
 explain:--limit
+test:--sender --recipient --client --login --helo --client-name --reverse-name --size --stage --recipients
 tail:--rule --action
 rules
 policy show

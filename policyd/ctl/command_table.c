@@ -14,7 +14,10 @@ const struct command_row command_table[COMMAND_COUNT] = {
 
 /* --- arguments as the table describes them ------------------------------ */
 
-/* Takes "ACCOUNT", "[KIND]" or "[--period TIME]" from *rest. */
+/*
+ * Takes "ACCOUNT", "[KIND]", "[--period TIME]" or "--sender ADDRESS" from
+ * *rest. An option that is required has a value.
+ */
 static bool
 next_parameter(struct slice *rest, struct command_parameter *out)
 {
@@ -26,6 +29,12 @@ next_parameter(struct slice *rest, struct command_parameter *out)
 		return false;
 	out->is_required = rest->ptr[0] != '[';
 	end = slice_find(*rest, out->is_required ? ' ' : ']');
+	if (end >= 0 && slice_starts(*rest, SLICE("--"))) {
+		const ptrdiff_t more =
+			slice_find(slice_from(*rest, (size_t)end + 1), ' ');
+
+		end = more < 0 ? -1 : end + 1 + more;
+	}
 	part = slice_part(*rest, out->is_required ? 0 : 1,
 		end < 0 ? rest->len : (size_t)end);
 	*rest = end < 0 ? SLICE("") : slice_from(*rest, (size_t)end + 1);

@@ -84,6 +84,12 @@ static const struct {
 		"kind", "inbound" },
 	{ "throttle|set|x=y@b.cc|--max-msgs|1", COMMAND_throttle_set, "account",
 		"x=y@b.cc" },
+	{ "test|--sender||--recipient|a@b.cc|--client|::1", COMMAND_test,
+		"sender", "" },
+	{ "test|--client=::1|--sender|=x@b.cc|--recipient|a@b.cc", COMMAND_test,
+		"sender", "=x@b.cc" },
+	{ "test|--client=::1|--sender|--x@b.cc|--recipient|a@b.cc",
+		COMMAND_test, "size", NULL },
 	{ "config|check", COMMAND_config_check, "file", NULL },
 	{ "help|greylist|list", COMMAND_help, "subcommand", "list" },
 };
