@@ -26,7 +26,10 @@ load(struct fact *fact, const struct fact_kind *kind)
 	fact->asked_us = clock_monotonic_us();
 	facts->n_pending++;
 	facts->is_loading = true;
-	kind->load(fact);
+	if (facts->is_rehearsal && kind->undo != NULL && !kind->can_rehearse)
+		fact_unavailable(fact, "it is not known without doing it");
+	else
+		kind->load(fact);
 	facts->is_loading = false;
 }
 

@@ -61,6 +61,11 @@ struct fact_kind {
 	 * abandoned: undo what loading has done (reservations). May be NULL.
 	 */
 	void (*undo)(struct fact *fact);
+	/*
+	 * Of a kind that has undo: its load looks at is_rehearsal and then
+	 * changes nothing. Without it a rehearsal is told "unavailable".
+	 */
+	bool can_rehearse;
 };
 
 struct facts {

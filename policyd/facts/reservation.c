@@ -94,8 +94,9 @@ static const struct db_statement book = {
 static const struct db_statement preview = {
 	.name = "throttle_preview",
 	/* clang-format off */
-	.sql = "SELECT tid, msgs + IF(admitted, m, 0), "
-	       "bytes + IF(admitted, b, 0), since, notified, admitted FROM ("
+	.sql = "SELECT tid, " SATURATED("msgs + IF(admitted, m, 0)") ", "
+	       SATURATED("bytes + IF(admitted, b, 0)") ", "
+	       "since, notified, admitted FROM ("
 	       "SELECT k.n, k.m, k.b, r.id AS tid, "
 	       "IF(" IS_NEW ", 0, t.cur_msgs) AS msgs, "
 	       "IF(" IS_NEW ", 0, t.cur_quota) AS bytes, "
@@ -568,6 +569,7 @@ const struct fact_kind fact_kind_reservation = {
 	.cancel = cancel,
 	.describe = describe,
 	.undo = undo,
+	.can_rehearse = true,
 };
 
 bool

@@ -9,6 +9,7 @@
 #include "policyd/effect.h"
 #include "policyd/engine.h"
 #include "policyd/facts/greylist_lists.h"
+#include "policyd/facts/reservation.h"
 #include "policyd/facts/setting.h"
 #include "policyd/facts/spf.h"
 #include "policyd/facts/triplet.h"
@@ -200,6 +201,25 @@ START_TEST(rehearses)
 		metric_rule_get(RULE_ID_greylisting, METRIC_RULE_ASKED),
 		n_asked_before);
 	end();
+}
+END_TEST
+
+/* What is done by loading cannot be left out afterwards. */
+START_TEST(rehearses_no_fact_that_does_something)
+{
+	const struct request req = { .n_recipients = 0 };
+	const struct reservation *out;
+	struct facts facts;
+
+	fake_reset();
+	facts_init(&facts, &req, NULL);
+	facts.is_rehearsal = true;
+	ck_assert(!fact_reservation(&facts, NULL, 0, &out));
+	ck_assert_int_eq(facts.slot[FACT_RESERVATION].state, FACT_UNAVAILABLE);
+	ck_assert_uint_eq(fake_n_loaded(FACT_RESERVATION), 0);
+	facts_put(&facts, &fact_kind_reservation, &req);
+	facts_undo(&facts);
+	ck_assert_uint_eq(fake_n_undone(), 0);
 }
 END_TEST
 
@@ -447,6 +467,7 @@ main(void)
 	tcase_add_test(tcase, answers_at_once);
 	tcase_add_test(tcase, waits_for_facts);
 	tcase_add_test(tcase, rehearses);
+	tcase_add_test(tcase, rehearses_no_fact_that_does_something);
 	tcase_add_test(tcase, observes);
 	tcase_add_test(tcase, gives_the_code);
 	tcase_add_test(tcase, accepts_on_error);

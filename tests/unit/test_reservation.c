@@ -294,6 +294,7 @@ START_TEST(rehearsal)
 		{ "its window in its last second", "100, 5, 999999940", 1, 100,
 			0 },
 		{ "its window over", "100, 5, 999999939", 1, 100, 0 },
+		{ "full", "4611686018427387904, 0, 999999990", 1, 0, 0 },
 	};
 	struct daemon *daemon = daemon_new(SETTINGS);
 
