@@ -45,6 +45,9 @@ struct config_db {
 	enum db_tls tls;
 };
 
+/* For whom a recipient of a user's mail is white-listed. */
+enum outbound_for { OUTBOUND_USER, OUTBOUND_DOMAIN, OUTBOUND_EVERYONE };
+
 enum config_db_id {
 	CONFIG_DB_IREDAPD,
 	CONFIG_DB_VMAIL,
@@ -140,6 +143,18 @@ struct config {
 		bool defer; /* over_limit = defer: 4xx instead of 5xx */
 		bool all_wildcard_ips;
 	} throttle;
+
+	/* [reject_to_hostname] */
+	struct {
+		char *hostname; /* "" for what the system says */
+	} reject_to_hostname;
+
+	/* [whitelist_outbound_recipient] */
+	struct {
+		enum outbound_for whom;
+		bool adds_domain; /* of the recipient, not its address */
+		uint64_t expire_ms;
+	} outbound;
 
 	/* [notify]: mail to the administrator */
 	struct {

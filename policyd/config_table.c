@@ -82,6 +82,20 @@ static const struct config_choice over_limit_choices[] = {
 	{ NULL, 0 },
 };
 
+static const struct config_choice outbound_for_choices[] = {
+	{ "user", OUTBOUND_USER },
+	{ "domain", OUTBOUND_DOMAIN },
+	{ "everyone", OUTBOUND_EVERYONE },
+	{ NULL, 0 },
+};
+
+/* Into a bool: whether it is the domain. */
+static const struct config_choice outbound_add_choices[] = {
+	{ "address", false },
+	{ "domain", true },
+	{ NULL, 0 },
+};
+
 /* clang-format off */
 
 #define FIELD(field_) \
@@ -282,6 +296,20 @@ static const struct config_setting settings[] = {
 		"what to do when the database cannot be asked"),
 #include "policyd/rules/rules.def"
 #undef RULE
+
+	WORD("reject_to_hostname", "hostname", reject_to_hostname.hostname,
+		"", 0, HOST_LENGTH_MAX, 0,
+		"the machine's own name; empty for what the system says"),
+
+	CHOICE("whitelist_outbound_recipient", "for", outbound.whom, "user",
+		outbound_for_choices, 0,
+		"whose mail from the recipient is not greylisted any more"),
+	CHOICE("whitelist_outbound_recipient", "add", outbound.adds_domain,
+		"address", outbound_add_choices, 0,
+		"what is white-listed: the recipient, or its whole domain"),
+	DURATION("whitelist_outbound_recipient", "expire", outbound.expire_ms,
+		"90d", 1 * DAY_MS, 3650ull * DAY_MS, 0,
+		"time after which an entry is removed again"),
 
 	TEXT("greylisting", "message", greylisting.message,
 		"Intentional policy rejection, please try again later",

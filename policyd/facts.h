@@ -30,6 +30,8 @@ enum fact_id {
 	FACT_GREYLIST_WHITELIST, /* facts/greylist_lists.h */
 	FACT_GREYLIST_SETTING,
 	FACT_TRIPLET,     /* facts/triplet.h */
+	FACT_HOST,        /* facts/host.h */
+	FACT_RDNS,        /* facts/rdns.h */
 	FACT_SPF,         /* facts/spf.h */
 	FACT_LIMITS,      /* facts/limits.h */
 	FACT_RESERVATION, /* facts/reservation.h */

@@ -9,9 +9,11 @@
 
 #include "policyd/config.h"
 
+struct auto_whitelist;
 struct control;
 struct db;
 struct engine;
+struct host_names;
 struct instances;
 struct journal;
 struct loop;
@@ -31,6 +33,8 @@ struct sources {
 	struct db *db[CONFIG_DB_COUNT];    /* NULL: this site has none */
 	struct tables *tables;             /* facts/tables.h */
 	struct triplets *triplets;         /* facts/triplet.h */
+	struct auto_whitelist *auto_white; /* facts/auto_whitelist.h */
+	struct host_names *host_names;     /* facts/host.h */
 	struct reservations *reservations; /* facts/reservation.h */
 	struct instances *instances;       /* instances.h */
 	struct notifier *notifier;         /* notifier.h */

@@ -15,6 +15,8 @@
 #include "policyd/config.h"
 #include "policyd/control.h"
 #include "policyd/engine.h"
+#include "policyd/facts/auto_whitelist.h"
+#include "policyd/facts/host.h"
 #include "policyd/facts/reservation.h"
 #include "policyd/facts/tables.h"
 #include "policyd/facts/triplet.h"
@@ -63,6 +65,7 @@ has_writes_waiting(const struct worker *worker)
 	triplets_state(worker->sources.triplets, &triplets);
 	journal_state(worker->sources.journal, &journal);
 	return triplets.n_waiting_writes > 0 ||
+	       auto_whitelist_waiting(worker->sources.auto_white) > 0 ||
 	       journal.n_waiting_sessions > 0 ||
 	       journal.n_waiting_decisions > 0 ||
 	       reservations_pending(worker->sources.reservations) > 0;
@@ -287,6 +290,8 @@ make_sources(struct worker *worker, const struct worker_start *start)
 	sources->journal = journal_new(sources);
 	sources->tables = tables_new(sources);
 	sources->triplets = triplets_new(sources);
+	sources->auto_white = auto_whitelist_new(sources);
+	sources->host_names = host_names_new();
 	sources->reservations = reservations_new(sources);
 	sources->instances = instances_new(sources->config->limits.instances);
 	sources->notifier = notifier_new(sources);
@@ -300,6 +305,8 @@ free_sources(struct sources *sources)
 	notifier_free(sources->notifier);
 	instances_free(sources->instances);
 	reservations_free(sources->reservations);
+	host_names_free(sources->host_names);
+	auto_whitelist_free(sources->auto_white);
 	triplets_free(sources->triplets);
 	tables_free(sources->tables);
 	journal_free(sources->journal);

@@ -12,6 +12,7 @@
 #include "policyd/commands/command.h"
 #include "policyd/commands/reply.h"
 #include "policyd/engine.h"
+#include "policyd/facts/auto_whitelist.h"
 #include "policyd/facts/reservation.h"
 #include "policyd/facts/tables.h"
 #include "policyd/facts/triplet.h"
@@ -82,6 +83,7 @@ reply_daemon(struct command *command)
 	field_number(command, "writes_waiting", "writes waiting", REPLY_NUMBER,
 		triplets.n_waiting_writes + journal.n_waiting_sessions +
 			journal.n_waiting_decisions +
+			auto_whitelist_waiting(sources->auto_white) +
 			reservations_pending(sources->reservations));
 	field_number(command, "writes_lost", "writes lost", REPLY_NUMBER,
 		metric_get(METRIC_EFFECTS_LOST) +

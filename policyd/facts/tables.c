@@ -10,6 +10,7 @@
 #include "policyd/facts/domains.h"
 #include "policyd/facts/greylist_lists.h"
 #include "policyd/facts/limits.h"
+#include "policyd/facts/rdns.h"
 #include "policyd/facts/setting.h"
 #include "policyd/facts/table.h"
 #include "policyd/request.h"
@@ -59,6 +60,7 @@ static const struct table_kind *const kinds[TABLE_COUNT] = {
 	[TABLE_GREYLIST_WHITELIST] = &table_greylist_whitelist,
 	[TABLE_GREYLIST_WHITELIST_SPF] = &table_greylist_whitelist_spf,
 	[TABLE_THROTTLE] = &table_throttle,
+	[TABLE_RDNS] = &table_rdns,
 	[TABLE_SETTING] = &table_setting,
 };
 

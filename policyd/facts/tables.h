@@ -32,6 +32,7 @@ enum table_id {
 	TABLE_GREYLIST_WHITELIST,     /* iredapd.greylisting_whitelists */
 	TABLE_GREYLIST_WHITELIST_SPF, /* ..._whitelist_domain_spf */
 	TABLE_THROTTLE,               /* iredapd.throttle */
+	TABLE_RDNS,                   /* iredapd.wblist_rdns */
 	TABLE_SETTING,                /* policyd.setting */
 	TABLE_COUNT
 };

@@ -4,9 +4,12 @@
 #include <string.h>
 
 #include "policyd/effect.h"
+#include "policyd/facts/auto_whitelist.h"
 #include "policyd/facts/domains.h"
 #include "policyd/facts/greylist_lists.h"
+#include "policyd/facts/host.h"
 #include "policyd/facts/limits.h"
+#include "policyd/facts/rdns.h"
 #include "policyd/facts/reservation.h"
 #include "policyd/facts/setting.h"
 #include "policyd/facts/spf.h"
@@ -116,6 +119,8 @@ KIND(fact_kind_greylist_whitelist, FACT_GREYLIST_WHITELIST, NULL);
 KIND(fact_kind_greylist_setting, FACT_GREYLIST_SETTING, NULL);
 KIND(fact_kind_triplet, FACT_TRIPLET, NULL);
 KIND(fact_kind_spf, FACT_SPF, NULL);
+KIND(fact_kind_host, FACT_HOST, NULL);
+KIND(fact_kind_rdns, FACT_RDNS, NULL);
 KIND(fact_kind_limits, FACT_LIMITS, NULL);
 KIND(fact_kind_reservation, FACT_RESERVATION, undo);
 
@@ -125,6 +130,9 @@ FACT(greylist_setting, fact_greylist_setting, fact_kind_greylist_setting)
 FACT(triplet, fact_triplet, fact_kind_triplet)
 FACT(spf, fact_spf, fact_kind_spf)
 FACT(limits, fact_limits, fact_kind_limits)
+FACT(host, fact_host, fact_kind_host)
+FACT(rdns, fact_rdns, fact_kind_rdns)
+FACT(domains, fact_domains, fact_kind_domains)
 /* clang-format on */
 
 bool
@@ -190,6 +198,13 @@ effect_client_seen(struct verdict *out, const struct request *req,
 	(void)req;
 	(void)seen;
 	effect_add(out, "client", write_down, "client");
+}
+
+void
+effect_auto_whitelist(struct verdict *out, const struct auto_whites *whites)
+{
+	(void)whites;
+	effect_add(out, "whites", write_down, "whites");
 }
 
 void

@@ -7,6 +7,7 @@
 #include "policyd/facts/domains.h"
 #include "policyd/facts/greylist_lists.h"
 #include "policyd/facts/limits.h"
+#include "policyd/facts/rdns.h"
 #include "policyd/facts/setting.h"
 #include "policyd/sources.h"
 #include "tests/unit/fake_rows.h"
@@ -29,6 +30,7 @@ static const struct table_kind *const kinds[TABLE_COUNT] = {
 	&table_greylist_whitelist,
 	&table_greylist_whitelist_spf,
 	&table_throttle,
+	&table_rdns,
 	&table_setting,
 };
 
@@ -78,6 +80,16 @@ tables_forget(struct tables *tables, struct fact *fact)
 	ck_assert_ptr_eq(tables, fake_tables());
 	if (fake.waiting == fact)
 		fake.waiting = NULL;
+}
+
+/* Nothing of what a test puts becomes old. */
+void
+tables_refresh(struct tables *tables, void (*done)(void *arg, bool is_fresh),
+	void *arg)
+{
+	ck_assert_ptr_eq(tables, fake_tables());
+	if (done != NULL)
+		done(arg, true);
 }
 
 /* The world */

@@ -1,0 +1,42 @@
+#ifndef POLICYD_FACTS_AUTO_WHITELIST_H
+#define POLICYD_FACTS_AUTO_WHITELIST_H
+
+/*
+ * Rows of iredapd.greylisting_whitelists that are added by themselves, since
+ * a user has written to that address. They are written in batches and wait,
+ * bounded, while the database is away; then the tables are read again, so
+ * that the answer is not greylisted. Their comment is iRedAPD's, and
+ * created_at (our migration) says when, so that they can be removed after
+ * whitelist_outbound_recipient.expire.
+ */
+
+#include <stddef.h>
+
+#include "common/base/str.h"
+
+struct auto_whitelist;
+struct sources;
+struct verdict;
+
+/* VARCHAR(100) of the columns account and sender. */
+#define AUTO_WHITELIST_TEXT_MAX 100
+
+/* Both are stored accounts of at most AUTO_WHITELIST_TEXT_MAX bytes. */
+struct auto_white {
+	struct slice account, sender;
+};
+
+/* Those that are not there yet; entries is of the request's arena. */
+struct auto_whites {
+	const struct auto_white *entries;
+	size_t n;
+};
+void effect_auto_whitelist(struct verdict *out,
+	const struct auto_whites *whites);
+
+struct auto_whitelist *auto_whitelist_new(struct sources *sources);
+/* What still waits is lost, and counted. */
+void auto_whitelist_free(struct auto_whitelist *whitelist);
+size_t auto_whitelist_waiting(const struct auto_whitelist *whitelist);
+
+#endif
