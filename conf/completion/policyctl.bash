@@ -23,11 +23,18 @@ greylist remove:--from --to
 greylist whitelist list:--account --limit
 greylist whitelist add:--to --comment
 greylist whitelist remove:--to
+greylist whitelist-domain list:--limit
+greylist whitelist-domain add
+greylist whitelist-domain remove
+rdns list:--limit
+rdns add:--black --white
+rdns remove
 throttle list:--account --limit
 throttle show
 throttle set:--period --msg-size --max-msgs --max-quota --max-rcpts
 throttle unset
 throttle reset
+throttle fix-priorities:--dry-run
 config check
 config show:--all
 db migrate:--plan --sql-dir --user --password-file
