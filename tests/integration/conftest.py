@@ -19,6 +19,7 @@ TABLES = ("iredapd.throttle_tracking", "iredapd.throttle",
           "iredapd.greylisting", "iredapd.greylisting_tracking",
           "iredapd.greylisting_whitelists",
           "iredapd.greylisting_whitelist_domain_spf",
+          "iredapd.greylisting_whitelist_domains", "iredapd.wblist_rdns",
           "iredapd.smtp_sessions", "policyd.setting", "policyd.decision")
 
 

@@ -28,13 +28,14 @@ class Session:
     """One connection to Postfix, past EHLO."""
 
     def __init__(self, port, address=None, login=None, name=None,
-                 helo="client.example", on_exchange=None):
+                 helo="client.example", on_exchange=None, reverse_name=None):
+        """reverse_name: what the address points to; name unless told."""
         self._on_exchange = on_exchange
         self._socket = socket.create_connection(("127.0.0.1", port), 60)
         self._file = self._socket.makefile("rb")
         assert self._read().code == 220
         if address or login:
-            self._become(address, login, name, helo)
+            self._become(address, login, name, helo, reverse_name)
         assert self.command("EHLO " + helo).code == 250
 
     def __enter__(self):
@@ -43,13 +44,15 @@ class Session:
     def __exit__(self, *_):
         self.close()
 
-    def _become(self, address, login, name, helo):
+    def _become(self, address, login, name, helo, reverse_name):
         assert self.command("EHLO " + helo).code == 250
         parts = ["XCLIENT"]
         if address:
             is_v6 = ipaddress.ip_address(address).version == 6
             parts.append("ADDR=" + ("IPV6:" if is_v6 else "") + address)
             parts.append("NAME=" + (name or "[UNAVAILABLE]"))
+        if reverse_name:
+            parts.append("REVERSE_NAME=" + reverse_name)
         if login:
             parts.append("LOGIN=" + login)
         reply = self.command(" ".join(parts))
