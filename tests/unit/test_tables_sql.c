@@ -126,8 +126,10 @@ START_TEST(chunks_leave_nothing_out)
 	    " FROM seq_1_to_%d;"
 	    "INSERT INTO greylisting_whitelist_domain_spf (account, sender,"
 	    " comment) SELECT '@.', CONCAT('10.', seq DIV 256, '.', seq %% 256,"
-	    " '.0/24'), 'AUTO-UPDATE' FROM seq_1_to_%d",
-		ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS);
+	    " '.0/24'), 'AUTO-UPDATE' FROM seq_1_to_%d;"
+	    "INSERT INTO wblist_rdns (rdns) SELECT CONCAT('.h', seq,"
+	    " '.example') FROM seq_1_to_%d",
+		ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS);
 	refresh();
 	ck_assert_ptr_null(tables_problem_next(tables, NULL));
 	for (size_t i = 0; i < TABLE_COUNT; i++)
@@ -169,6 +171,8 @@ static const struct {
 	{ TABLE_THROTTLE, "UPDATE throttle SET max_msgs = 5 LIMIT 1" },
 	{ TABLE_THROTTLE, "UPDATE throttle SET kind = 'inbound' LIMIT 1" },
 	{ TABLE_THROTTLE, "UPDATE throttle SET period = 61 LIMIT 1" },
+	{ TABLE_RDNS, "UPDATE wblist_rdns SET wb = 'W' LIMIT 1" },
+	{ TABLE_RDNS, "UPDATE wblist_rdns SET rdns = 'a.example' LIMIT 1" },
 	{ TABLE_SETTING, "UPDATE setting SET value = 'no' WHERE value = 'yes'"
 			 " LIMIT 1" },
 };
