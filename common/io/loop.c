@@ -354,6 +354,12 @@ loop_stop(struct loop *loop)
 	loop->is_stopping = true;
 }
 
+struct event_base *
+loop_event_base(struct loop *loop)
+{
+	return loop->base;
+}
+
 /* --- file descriptors ---------------------------------------------------- */
 
 static void

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct event_base; /* libevent's */
 struct loop;
 struct loop_watch;
 struct loop_timer;
@@ -39,6 +40,12 @@ void loop_run(struct loop *loop);
 void loop_run_for(struct loop *loop, uint64_t timeout_ms);
 /* Once this turn is complete; outside a run, the next one ends at once. */
 void loop_stop(struct loop *loop);
+
+/*
+ * What the loop stands on, for a library that brings events of its own and
+ * runs them on a libevent base (libunbound, in dns.c). Not for anything else.
+ */
+struct event_base *loop_event_base(struct loop *loop);
 
 /* A file descriptor; it is not closed by loop_watch_free(). */
 struct loop_watch *loop_watch_new(struct loop *loop, int fd, loop_watch_fn *fn,

@@ -1,0 +1,508 @@
+#include "common/io/dns.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unbound-event.h>
+#include <unbound.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/io/loop.h"
+
+#define CLASS_IN    1
+#define SEC_BOGUS   1
+#define SEC_SECURE  2
+#define ERROR_MAX   256
+#define OPTION_MAX  32
+#define SOCKETS_MAX "512" /* for UDP; what comes more waits in libunbound */
+#define SOCKETS_TCP "32"
+/*
+ * For how long a server that did not answer is avoided: by default for a
+ * quarter of an hour, and there may be no other.
+ */
+#define AVOIDED_SECONDS "10"
+
+TAILQ_HEAD(query_list, dns_query);
+LIST_HEAD(question_list, question);
+
+struct dns {
+	struct loop *loop;
+	struct ub_ctx *ctx; /* NULL: could not be made, see error */
+	char error[ERROR_MAX];
+	size_t queries_max;
+	struct question_list questions;
+	size_t n_questions;
+	struct query_list queries;
+	struct query_list ready; /* answered; done is called this turn */
+	size_t n_ready;
+	struct loop_turn *turn;
+};
+
+/*
+ * What libunbound works on. It does so for half a minute when nobody answers,
+ * holding memory and a socket, and ub_cancel() does not change that. So a
+ * query that gives up leaves its question behind, which counts until
+ * libunbound has called back.
+ */
+struct question {
+	LIST_ENTRY(question) link;
+	struct dns *dns;
+	struct dns_query *query; /* NULL: nobody waits for it */
+	bool is_being_asked;     /* within ub_resolve_event() */
+	bool is_answered;        /* in that, so that it has to be freed there */
+};
+
+struct dns_query {
+	TAILQ_ENTRY(dns_query) link;
+	struct dns *dns;
+	struct question *question; /* NULL: in dns->ready */
+	struct loop_timer *deadline;
+	struct dns_name name;
+	enum dns_type type;
+	struct arena *arena; /* of the answer */
+	struct dns_answer answer;
+	dns_done_fn *done;
+	void *arg;
+};
+
+const char *
+dns_status_text(enum dns_status status)
+{
+	switch (status) {
+	case DNS_RECORDS:
+		return "found";
+	case DNS_NONE:
+		return "no such record";
+	case DNS_NO_SUCH_NAME:
+		return "no such name";
+	case DNS_FAILED:
+		return "failed";
+	case DNS_BOGUS:
+		return "forged";
+	}
+	return "";
+}
+
+/* --- how a query ends -------------------------------------------------- */
+
+static void
+leave_question(struct dns_query *query)
+{
+	if (query->question != NULL)
+		query->question->query = NULL;
+	query->question = NULL;
+}
+
+/* Its answer is complete. */
+static void
+finish(struct dns_query *query)
+{
+	struct dns *dns = query->dns;
+
+	leave_question(query);
+	loop_timer_clear(query->deadline);
+	TAILQ_REMOVE(&dns->queries, query, link);
+	TAILQ_INSERT_TAIL(&dns->ready, query, link);
+	dns->n_ready++;
+	loop_turn_ask(dns->turn);
+}
+
+static void
+fail(struct dns_query *query, const char *reason)
+{
+	query->answer =
+		(struct dns_answer){ .status = DNS_FAILED, .reason = reason };
+	finish(query);
+}
+
+static void
+free_query(struct dns_query *query)
+{
+	leave_question(query);
+	loop_timer_free(query->deadline);
+	arena_free(query->arena);
+	x_free(query);
+}
+
+static void
+take_from_ready(struct dns_query *query)
+{
+	TAILQ_REMOVE(&query->dns->ready, query, link);
+	query->dns->n_ready--;
+}
+
+/* Those that are answered meanwhile come in the next turn. */
+static void
+on_turn(void *arg)
+{
+	struct dns *dns = arg;
+	struct dns_query *query;
+
+	for (size_t n = dns->n_ready; n > 0; n--) {
+		query = TAILQ_FIRST(&dns->ready);
+		if (query == NULL)
+			return;
+		take_from_ready(query);
+		query->done(query->arg, &query->answer);
+		free_query(query);
+	}
+	if (dns->n_ready > 0)
+		loop_turn_ask(dns->turn);
+}
+
+static void
+on_deadline(void *arg)
+{
+	fail(arg, "there was no answer in time");
+}
+
+/* --- answers ----------------------------------------------------------- */
+
+static const char *
+failure_text(unsigned rcode)
+{
+	switch (rcode) {
+	case DNS_RCODE_FORMAT_ERROR:
+		return "the resolver calls the question malformed (FORMERR)";
+	case DNS_RCODE_SERVER_FAILURE:
+		return "the resolver cannot be reached, or has no answer "
+		       "(SERVFAIL)";
+	case DNS_RCODE_NOT_IMPLEMENTED:
+		return "the resolver does not know the question (NOTIMP)";
+	case DNS_RCODE_REFUSED:
+		return "the resolver refuses to answer (REFUSED)";
+	default:
+		return "the resolver answers with an error";
+	}
+}
+
+static void
+take_message(struct dns_query *query, const struct dns_message *message)
+{
+	struct dns_answer *answer = &query->answer;
+
+	if (message->rcode != DNS_RCODE_NO_ERROR &&
+		message->rcode != DNS_RCODE_NAME_ERROR) {
+		fail(query, failure_text(message->rcode));
+		return;
+	}
+	answer->status = DNS_RECORDS;
+	if (message->n_records == 0)
+		answer->status = message->rcode == DNS_RCODE_NAME_ERROR
+					 ? DNS_NO_SUCH_NAME
+					 : DNS_NONE;
+	answer->records = message->records;
+	answer->n_records = message->n_records;
+	answer->ttl = message->ttl;
+	answer->final_name = message->final_name;
+	answer->n_aliases = message->n_aliases;
+	answer->reason = "";
+	finish(query);
+}
+
+static void
+take_packet(struct dns_query *query, struct slice packet)
+{
+	struct dns_message message;
+	const char *err;
+
+	if (dns_message_parse(query->arena, packet, &query->name, query->type,
+		    &message, &err) < 0)
+		fail(query, arena_printf(query->arena,
+				    "the answer cannot be used: %s", err));
+	else
+		take_message(query, &message);
+}
+
+static void
+take_bogus(struct dns_query *query, const char *why)
+{
+	query->answer = (struct dns_answer){ .status = DNS_BOGUS,
+		.reason = arena_printf(query->arena,
+			"its signatures do not fit: %.200s",
+			why != NULL ? why : "no reason was given") };
+	finish(query);
+}
+
+static void
+free_question(struct question *question)
+{
+	LIST_REMOVE(question, link);
+	question->dns->n_questions--;
+	if (question->query != NULL)
+		question->query->question = NULL;
+	x_free(question);
+}
+
+/* libunbound's; also from within ub_resolve_event() and ub_ctx_delete(). */
+static void
+on_answer(void *arg, int rcode, void *packet, int packet_len, int security,
+	char *why_bogus, int was_ratelimited)
+{
+	struct question *question = arg;
+	struct dns_query *query = question->query;
+
+	(void)was_ratelimited;
+	if (query != NULL) {
+		query->arena = arena_new(DNS_ANSWER_ARENA_MAX);
+		query->answer.is_secure = security == SEC_SECURE;
+		query->answer.is_from_cache = question->is_being_asked;
+		if (security == SEC_BOGUS)
+			take_bogus(query, why_bogus);
+		else if (packet == NULL || packet_len <= 0)
+			fail(query, failure_text((unsigned)rcode));
+		else
+			take_packet(query,
+				(struct slice){ packet, (size_t)packet_len });
+	}
+	if (question->is_being_asked)
+		question->is_answered = true;
+	else
+		free_question(question);
+}
+
+/* --- questions --------------------------------------------------------- */
+
+static void
+put_question(struct dns_query *query)
+{
+	struct dns *dns = query->dns;
+	struct question *question = x_new(struct question);
+	char name[DNS_NAME_TEXT_MAX];
+	int error;
+
+	question->dns = dns;
+	question->query = query;
+	query->question = question;
+	LIST_INSERT_HEAD(&dns->questions, question, link);
+	dns->n_questions++;
+	question->is_being_asked = true;
+	error = ub_resolve_event(dns->ctx, dns_name_format(&query->name, name),
+		(int)query->type, CLASS_IN, question, on_answer, NULL);
+	question->is_being_asked = false;
+	if (error != 0 || question->is_answered) {
+		const bool is_answered = question->is_answered;
+
+		free_question(question);
+		if (!is_answered)
+			fail(query, ub_strerror(error));
+	}
+}
+
+static void
+no_such_name(struct dns_query *query)
+{
+	query->answer = (struct dns_answer){ .status = DNS_NO_SUCH_NAME,
+		.reason = "it is no name that the DNS could hold" };
+	finish(query);
+}
+
+static bool
+can_be_asked_for(enum dns_type type)
+{
+	return type != DNS_TYPE_CNAME && type != DNS_TYPE_SOA;
+}
+
+struct dns_query *
+dns_ask(struct dns *dns, struct slice name, enum dns_type type,
+	uint64_t deadline_ms, dns_done_fn *done, void *arg)
+{
+	struct dns_query *query = x_new(struct dns_query);
+
+	assert(can_be_asked_for(type));
+	query->dns = dns;
+	query->type = type;
+	query->done = done;
+	query->arg = arg;
+	query->deadline = loop_timer_new(dns->loop, on_deadline, query);
+	TAILQ_INSERT_TAIL(&dns->queries, query, link);
+	if (dns->ctx == NULL) {
+		fail(query, dns->error);
+	} else if (!dns_name_parse(name, &query->name)) {
+		no_such_name(query);
+	} else if (dns->n_questions >= dns->queries_max) {
+		fail(query, "too many questions are under way");
+	} else {
+		loop_timer_set(query->deadline, deadline_ms);
+		put_question(query);
+	}
+	return query;
+}
+
+void
+dns_cancel(struct dns_query *query)
+{
+	if (query == NULL)
+		return;
+	if (query->question != NULL)
+		TAILQ_REMOVE(&query->dns->queries, query, link);
+	else
+		take_from_ready(query);
+	free_query(query);
+}
+
+/* --- setting up -------------------------------------------------------- */
+
+/*
+ * libunbound answers for these names by itself: it holds them for private
+ * (RFC 6303, RFC 6761). A site may have such a zone, and who asks through a
+ * resolver wants to know what that says.
+ */
+static void
+remove_local_zones(struct ub_ctx *ctx)
+{
+	static const char *const zones[] = { "localhost.", "127.in-addr.arpa.",
+		"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0."
+		"0.0.ip6.arpa.",
+		"0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0."
+		"0.0.ip6.arpa.",
+		"home.arpa.", "onion.", "test.", "invalid.", "10.in-addr.arpa.",
+		"168.192.in-addr.arpa.", "0.in-addr.arpa.",
+		"254.169.in-addr.arpa.", "2.0.192.in-addr.arpa.",
+		"100.51.198.in-addr.arpa.", "113.0.203.in-addr.arpa.",
+		"255.255.255.255.in-addr.arpa.", "d.f.ip6.arpa.",
+		"8.e.f.ip6.arpa.", "9.e.f.ip6.arpa.", "a.e.f.ip6.arpa.",
+		"b.e.f.ip6.arpa.", "8.b.d.0.1.0.0.2.ip6.arpa." };
+	char zone[sizeof("127.100.in-addr.arpa.")];
+
+	for (size_t i = 0; i < sizeof(zones) / sizeof(zones[0]); i++)
+		ub_ctx_zone_remove(ctx, zones[i]);
+	for (unsigned i = 16; i <= 31; i++) {
+		snprintf(zone, sizeof(zone), "%u.172.in-addr.arpa.", i);
+		ub_ctx_zone_remove(ctx, zone);
+	}
+	for (unsigned i = 64; i <= 127; i++) {
+		snprintf(zone, sizeof(zone), "%u.100.in-addr.arpa.", i);
+		ub_ctx_zone_remove(ctx, zone);
+	}
+}
+
+static int
+set_options(struct ub_ctx *ctx, const struct dns_config *config)
+{
+	char message_bytes[OPTION_MAX], record_bytes[OPTION_MAX];
+	const char *const options[][2] = {
+		{ "do-not-query-localhost:",
+			config->is_recursive ? "yes" : "no" },
+		{ "module-config:", config->trust_anchor[0] != '\0'
+					    ? "validator iterator"
+					    : "iterator" },
+		{ "msg-cache-size:", message_bytes },
+		{ "rrset-cache-size:", record_bytes },
+		{ "outgoing-range:", SOCKETS_MAX },
+		{ "outgoing-num-tcp:", SOCKETS_TCP },
+		{ "infra-host-ttl:", AVOIDED_SECONDS },
+	};
+	int error = 0;
+
+	/* A message refers to its records, which take twice the room. */
+	snprintf(message_bytes, sizeof(message_bytes), "%llu",
+		(unsigned long long)config->cache_bytes / 3);
+	snprintf(record_bytes, sizeof(record_bytes), "%llu",
+		(unsigned long long)config->cache_bytes / 3 * 2);
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (error == 0)
+			error = ub_ctx_set_option(ctx, options[i][0],
+				options[i][1]);
+	return error;
+}
+
+static int
+set_resolvers(struct ub_ctx *ctx, const struct dns_config *config)
+{
+	int error = 0;
+
+	if (config->is_recursive)
+		return 0;
+	/* Without the file a local resolver is asked: resolv.conf(5). */
+	if (config->n_resolvers == 0)
+		return ub_ctx_resolvconf(ctx, NULL) == 0
+			       ? 0
+			       : ub_ctx_set_fwd(ctx, "127.0.0.1");
+	for (size_t i = 0; i < config->n_resolvers && error == 0; i++)
+		error = ub_ctx_set_fwd(ctx, config->resolvers[i]);
+	return error;
+}
+
+static int
+set_up(struct ub_ctx *ctx, const struct dns_config *config)
+{
+	int error;
+
+	/* It would write to stderr what it thinks of servers. */
+	ub_ctx_debugout(ctx, NULL);
+	error = set_options(ctx, config);
+	if (error == 0)
+		error = set_resolvers(ctx, config);
+	if (error == 0 && config->trust_anchor[0] != '\0')
+		error = ub_ctx_add_ta_file(ctx, config->trust_anchor);
+	/* Puts all this in force; nothing can be set any more. */
+	if (error == 0)
+		error = ub_ctx_zone_remove(ctx, "localhost.");
+	return error;
+}
+
+static void
+open_context(struct dns *dns, const struct dns_config *config)
+{
+	struct ub_ctx *ctx = ub_ctx_create_event(loop_event_base(dns->loop));
+	int error = ctx == NULL ? UB_NOMEM : set_up(ctx, config);
+
+	if (error == 0) {
+		remove_local_zones(ctx);
+		dns->ctx = ctx;
+		return;
+	}
+	if (ctx != NULL)
+		ub_ctx_delete(ctx);
+	snprintf(dns->error, sizeof(dns->error),
+		"the resolver cannot be set up: %s", ub_strerror(error));
+	log_error("dns: %s; look at [dns] resolver and trust_anchor%s%s",
+		dns->error, config->trust_anchor[0] != '\0' ? " = " : "",
+		config->trust_anchor);
+}
+
+struct dns *
+dns_new(struct loop *loop, const struct dns_config *config)
+{
+	struct dns *dns = x_new(struct dns);
+
+	dns->loop = loop;
+	dns->queries_max = config->queries_max;
+	LIST_INIT(&dns->questions);
+	TAILQ_INIT(&dns->queries);
+	TAILQ_INIT(&dns->ready);
+	dns->turn = loop_turn_new(loop, on_turn, dns);
+	open_context(dns, config);
+	return dns;
+}
+
+static void
+free_queries(struct query_list *list)
+{
+	struct dns_query *query;
+
+	while ((query = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, query, link);
+		free_query(query);
+	}
+}
+
+void
+dns_free(struct dns *dns)
+{
+	struct question *question;
+
+	if (dns == NULL)
+		return;
+	free_queries(&dns->queries);
+	free_queries(&dns->ready);
+	/* It calls back for some of what was under way, but not for all. */
+	ub_ctx_delete(dns->ctx);
+	while ((question = LIST_FIRST(&dns->questions)) != NULL)
+		free_question(question);
+	loop_turn_free(dns->turn);
+	x_free(dns);
+}

@@ -1,0 +1,78 @@
+#ifndef COMMON_IO_DNS_H
+#define COMMON_IO_DNS_H
+
+/*
+ * Questions to the DNS, over libunbound (which only dns.c includes) on our
+ * own loop. libunbound remembers answers for their time to live, joins equal
+ * questions, asks again, turns to TCP when an answer was cut, and validates
+ * where it was given a trust anchor. Here are the deadline of each question,
+ * the bound on how many are under way, and answers that can be believed to be
+ * well-formed (common/mail/dns_message.h).
+ *
+ * Made after fork(), on the loop's thread, freed before the loop.
+ */
+
+#include "common/mail/dns_message.h"
+
+struct dns;
+struct dns_query;
+struct loop;
+
+struct dns_config {
+	/*
+	 * Whom to ask, each "ADDRESS" or "ADDRESS@PORT"; none: whoever stands
+	 * in resolv.conf. Not used when is_recursive.
+	 */
+	const char *const *resolvers;
+	size_t n_resolvers;
+	bool is_recursive;        /* ask the servers of the zones themselves */
+	const char *trust_anchor; /* file; "" does without DNSSEC */
+	uint64_t cache_bytes;
+	size_t queries_max; /* under way at once; more fail at once */
+};
+
+enum dns_status {
+	DNS_RECORDS,      /* at least one */
+	DNS_NONE,         /* the name exists, without records of this type */
+	DNS_NO_SUCH_NAME, /* also: text that cannot be a name in the DNS */
+	DNS_FAILED,       /* nobody knows; another attempt may succeed */
+	DNS_BOGUS,        /* signatures do not fit: taken for forged */
+};
+
+struct dns_answer {
+	enum dns_status status;
+	const struct dns_record *records; /* of the type asked for */
+	size_t n_records;
+	uint32_t ttl;            /* seconds; 0 when it failed */
+	bool is_secure;          /* validated from a trust anchor */
+	bool is_from_cache;      /* nobody had to be asked */
+	struct slice final_name; /* what the name is an alias of, or itself */
+	unsigned n_aliases;
+	const char *reason; /* a sentence's end; "" unless it failed */
+};
+
+/* The answer is valid until done returns. */
+typedef void dns_done_fn(void *arg, const struct dns_answer *answer);
+
+/*
+ * Never NULL. If the resolver cannot be set up, which is logged, all
+ * questions fail with that reason.
+ */
+struct dns *dns_new(struct loop *loop, const struct dns_config *config);
+/* Queries that were not answered are freed; done is not called. */
+void dns_free(struct dns *dns);
+
+/*
+ * Asks for the records of a type. done is called once, from the loop and not
+ * from within this call, at the latest when deadline_ms have passed. Any name
+ * may be asked for; see DNS_NO_SUCH_NAME.
+ */
+struct dns_query *dns_ask(struct dns *dns, struct slice name,
+	enum dns_type type, uint64_t deadline_ms, dns_done_fn *done, void *arg);
+/* done will not be called. Not any more once it was; accepts NULL. */
+void dns_cancel(struct dns_query *query);
+
+/* "not found", for people */
+const char *dns_status_text(enum dns_status status);
+
+#endif
