@@ -39,6 +39,7 @@ config check
 config show:--all
 db migrate:--plan --sql-dir --user --password-file
 db status:--user --password-file
+migrate from iredapd:--settings --plan --output --force
 reload
 version
 help
@@ -65,7 +66,7 @@ _policyctl() {
 	local typed line words options choices=
 
 	case $previous in
-	--config | --socket | --password-file | --sql-dir)
+	--config | --socket | --password-file | --sql-dir | --settings | --output)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;

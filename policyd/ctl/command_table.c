@@ -114,6 +114,15 @@ command_argument(const struct command_request *request, const char *name,
 	return false;
 }
 
+bool
+command_argument_is_given(const struct command_request *request,
+	const char *name)
+{
+	struct slice value;
+
+	return command_argument(request, name, &value);
+}
+
 struct slice
 command_argument_or(const struct command_request *request, const char *name,
 	const char *otherwise)

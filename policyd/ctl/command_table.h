@@ -83,7 +83,9 @@ struct command_request {
 /* The value of an argument that the row has; false when it was not given. */
 bool command_argument(const struct command_request *request, const char *name,
 	struct slice *out);
-/* The same, or otherwise. */
+bool command_argument_is_given(const struct command_request *request,
+	const char *name);
+/* The value, or otherwise. */
 struct slice command_argument_or(const struct command_request *request,
 	const char *name, const char *otherwise);
 

@@ -65,14 +65,6 @@ struct migrate {
 	void (*take_rows)(struct migrate *migrate, const struct db_rows *rows);
 };
 
-static bool
-is_given(const struct command *command, const char *name)
-{
-	struct slice value;
-
-	return command_argument(&command->request, name, &value);
-}
-
 /* --- statements --------------------------------------------------------- */
 
 static void
@@ -596,7 +588,8 @@ load_config(struct command *command, const char *path)
 	struct config_errors errors = { NULL, 0 };
 	struct config *config = config_load(path, &errors);
 
-	if (config != NULL && !is_given(command, "user") &&
+	if (config != NULL &&
+		!command_argument_is_given(&command->request, "user") &&
 		config_read_secrets(config, &errors) < 0) {
 		config_unref(config);
 		config = NULL;
@@ -704,7 +697,7 @@ command_db_migrate(struct command *command)
 
 	if (open_migrate(&migrate, command)) {
 		migrate.sql_dir = find_sql_dir(command);
-		if (is_given(command, "plan")) {
+		if (command_argument_is_given(&command->request, "plan")) {
 			if (reply_state(&migrate) == 0)
 				reply_text(command, "nothing to do");
 			else
