@@ -23,10 +23,11 @@
 #define DROP_SECRET(name_, reason_) \
 	{ .name = (name_), .section = "", .key = "", .reason = (reason_), \
 	  .is_secret = true }
-#define DB(db_) \
+#define DB(db_, absent_name_) \
 	CARRY(db_ "_db_server", db_ "_db", "host", carry_db_server), \
 	CARRY(db_ "_db_port", db_ "_db", "port", carry_number), \
-	CARRY(db_ "_db_name", db_ "_db", "name", carry_text), \
+	{ .name = db_ "_db_name", .section = db_ "_db", .key = "name", \
+	  .carry = carry_text, .absent = (absent_name_) }, \
 	CARRY(db_ "_db_user", db_ "_db", "user", carry_text), \
 	{ .name = db_ "_db_password", .section = db_ "_db", \
 	  .key = "password_file", .carry = carry_secret, .is_secret = true }, \
@@ -44,14 +45,9 @@ static const struct mapping mappings[] = {
 	CARRY("plugins", "", "", carry_plugins),
 	DROP_SECRET("srs_secrets", "this version of policyd has no SRS"),
 	DROP("srs_domain", "this version of policyd has no SRS"),
-	DB("vmail"),
-	DROP("amavisd_db_server", NO_RULE),
-	DROP("amavisd_db_port", NO_RULE),
-	DROP("amavisd_db_name", NO_RULE),
-	DROP("amavisd_db_user", NO_RULE),
-	DROP_SECRET("amavisd_db_password", NO_RULE),
-	DROP("amavisd_db_use_ssl", NO_RULE),
-	DB("iredapd"),
+	DB("vmail", NULL),
+	DB("amavisd", ""),
+	DB("iredapd", NULL),
 	DROP("mlmmjadmin_api_endpoint", NO_MLMMJ),
 	DROP_SECRET("mlmmjadmin_api_auth_token", NO_MLMMJ),
 	DROP("MLMMJADMIN_API_AUTH_TOKEN_HEADER_NAME", NO_MLMMJ),

@@ -170,12 +170,22 @@ static const struct {
 			     " /etc/policyd/vmail_db.password" } },
 	{ "vmail_db_use_ssl", "False", { "carried", "vmail_db.tls = off" },
 		"True", { "carried", "vmail_db.tls = on" } },
-	{ "amavisd_db_server", "'127.0.0.1'", DROPPED, "'db'", DROPPED },
-	{ "amavisd_db_port", "'3306'", DROPPED, "3307", DROPPED },
-	{ "amavisd_db_name", "'amavisd'", DROPPED, "'a'", DROPPED },
-	{ "amavisd_db_user", "'amavisd'", DROPPED, "'a'", DROPPED },
-	{ "amavisd_db_password", "''", DROPPED, "'secret two'", DROPPED },
-	{ "amavisd_db_use_ssl", "False", DROPPED, "True", DROPPED },
+	{ "amavisd_db_server", "'127.0.0.1'",
+		{ "carried", "amavisd_db.host = 127.0.0.1" }, "'db'",
+		{ "carried", "amavisd_db.host = db" } },
+	{ "amavisd_db_port", "'3306'", { "carried", "amavisd_db.port = 3306" },
+		"3307", { "carried", "amavisd_db.port = 3307" } },
+	{ "amavisd_db_name", "'amavisd'",
+		{ "carried", "amavisd_db.name = amavisd" }, "'a'",
+		{ "carried", "amavisd_db.name = a" } },
+	{ "amavisd_db_user", "'amavisd'",
+		{ "carried", "amavisd_db.user = amavisd" }, "'a'",
+		{ "carried", "amavisd_db.user = a" } },
+	{ "amavisd_db_password", "''", { "carried", "" }, "'secret two'",
+		{ "carried", "amavisd_db.password_file ="
+			     " /etc/policyd/amavisd_db.password" } },
+	{ "amavisd_db_use_ssl", "False", { "carried", "amavisd_db.tls = off" },
+		"True", { "carried", "amavisd_db.tls = on" } },
 	{ "iredapd_db_server", "'127.0.0.1'",
 		{ "carried", "iredapd_db.host = 127.0.0.1" },
 		"'db.example.com'",
@@ -398,12 +408,13 @@ START_TEST(secrets_are_in_files_of_their_own)
 	struct str all;
 
 	make_settings(false);
-	ck_assert_uint_eq(plan.n_secrets, 3);
+	ck_assert_uint_eq(plan.n_secrets, 4);
 	ck_assert_str_eq(plan.secrets[0].path,
 		"/etc/policyd/vmail_db.password");
 	ck_assert(slice_eq_text(plan.secrets[0].content, "secret one\n"));
-	ck_assert(slice_eq_text(plan.secrets[1].content, "secret three\n"));
-	ck_assert(slice_eq_text(plan.secrets[2].content, "secret five\n"));
+	ck_assert(slice_eq_text(plan.secrets[1].content, "secret two\n"));
+	ck_assert(slice_eq_text(plan.secrets[2].content, "secret three\n"));
+	ck_assert(slice_eq_text(plan.secrets[3].content, "secret five\n"));
 	str_init(&all, TEXT_MAX);
 	str_append_slice(&all, plan.config);
 	for (size_t i = 0; i < plan.n_rows; i++)
@@ -421,6 +432,8 @@ static const struct {
 } cases[] = {
 	{ "an empty file", "", "SYSLOG_FACILITY", "carried",
 		"log.facility = local5" },
+	{ "a site without Amavisd", "", "amavisd_db_name", "carried",
+		"amavisd_db.name = " },
 	{ "mail without a word on it", "", "CMD_SENDMAIL", "changed",
 		"notify.smtp_url = smtp://127.0.0.1:25" },
 	{ "the last of several", "log_level = 'x'\nlog_level = 'debug'\n",
