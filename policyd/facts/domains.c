@@ -210,13 +210,16 @@ look_up(const struct domain_table *domains, const struct alias_table *aliases,
 {
 	const struct domain_row *row = map_get(domains->active, domain);
 	const struct slice *target = map_get(aliases->targets, domain);
+	const struct domain_row *behind;
 
 	out->is_backup_mx = row != NULL && row->is_backup_mx;
 	out->is_local =
 		row != NULL || slice_eq_text(domain, domains->host_name);
-	if (target == NULL || map_get(domains->active, *target) == NULL)
+	behind = target != NULL ? map_get(domains->active, *target) : NULL;
+	if (behind == NULL)
 		return;
 	out->is_local = true;
+	out->is_backup_mx = out->is_backup_mx || behind->is_backup_mx;
 	out->alias_target = *target;
 }
 
@@ -246,6 +249,36 @@ look_up_address(const struct tables *tables, struct arena *arena,
 		out->alias_target = slice_copy(arena, out->alias_target);
 }
 
+struct slice
+domain_real(const struct tables *tables, struct slice domain)
+{
+	struct domain_state state;
+
+	if (domain_look_up(tables, domain, &state) &&
+		state.alias_target.len > 0)
+		return state.alias_target;
+	return domain;
+}
+
+static enum domain_relation
+relate(const struct tables *tables, struct slice domain, struct slice to)
+{
+	const struct slice real = domain_real(tables, to);
+	ptrdiff_t dot;
+
+	if (domain.len == 0 || domain.len > ADDRESS_MAX || to.len == 0)
+		return DOMAIN_OTHER;
+	if (slice_eq(domain_real(tables, domain), real))
+		return DOMAIN_SAME;
+	while ((dot = slice_find(domain, '.')) >= 0) {
+		domain = slice_from(domain, (size_t)dot + 1);
+		if (domain.len > 0 &&
+			slice_eq(domain_real(tables, domain), real))
+			return DOMAIN_BELOW;
+	}
+	return DOMAIN_OTHER;
+}
+
 static void
 load(struct fact *fact)
 {
@@ -262,6 +295,10 @@ load(struct fact *fact)
 	look_up_address(tables, req->arena, &req->sender, &out->sender);
 	look_up_address(tables, req->arena, &req->recipient, &out->recipient);
 	look_up_address(tables, req->arena, &req->login, &out->login);
+	out->sender_to_recipient =
+		relate(tables, req->sender.domain, req->recipient.domain);
+	out->sender_to_login =
+		relate(tables, req->sender.domain, req->login.domain);
 	recipients = arena_new_array(req->arena, req->n_recipients,
 		struct domain_state);
 	for (size_t i = 0; i < req->n_recipients; i++)

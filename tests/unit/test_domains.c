@@ -39,7 +39,7 @@ static const struct {
 	{ "sub.example.com", false, false, "" },
 	{ "alias.example", true, false, "example.com" },
 	{ "alias2.example", true, false, "upper.example" },
-	{ "alias3.example", true, false, "backup.example" },
+	{ "alias3.example", true, true, "backup.example" },
 	{ "disabled.example", false, false, "" },
 	{ "lost.example", false, false, "" },
 	{ "nowhere.example", false, false, "" },
@@ -73,6 +73,57 @@ START_TEST(names_are_looked_up)
 			"%s: %.*s", name, SLICE_ARG(state.alias_target));
 	}
 	ck_assert_str_eq(fake_problems(), "");
+	fake_world_end(&world);
+}
+END_TEST
+
+static const struct {
+	const char *sender, *other;
+	enum domain_relation relation;
+} relations[] = {
+	{ "a@example.com", "b@example.com", DOMAIN_SAME },
+	{ "a@Example.com", "b@alias.example", DOMAIN_SAME },
+	{ "a@alias.example", "b@example.com", DOMAIN_SAME },
+	{ "a@disabled.example", "b@example.com", DOMAIN_OTHER },
+	{ "a@far.test", "b@far.test", DOMAIN_SAME },
+	{ "a@far.test", "b@example.com", DOMAIN_OTHER },
+	{ "a@sub.example.com", "b@example.com", DOMAIN_BELOW },
+	{ "a@x.y.example.com", "b@alias.example", DOMAIN_BELOW },
+	{ "a@x.alias.example", "b@example.com", DOMAIN_BELOW },
+	{ "a@example.com", "b@sub.example.com", DOMAIN_OTHER },
+	{ "a@notexample.com", "b@example.com", DOMAIN_OTHER },
+	{ "", "b@example.com", DOMAIN_OTHER },
+	{ "a@example.com", "", DOMAIN_OTHER },
+	{ "", "", DOMAIN_OTHER },
+	{ "a@.example.com", "b@example.com", DOMAIN_BELOW },
+	{ "a@[192.0.2.1]", "b@example.com", DOMAIN_OTHER },
+};
+
+START_TEST(domains_are_related)
+{
+	const struct domains *domains;
+
+	fake_world_begin(&world, "");
+	fake_world_put(&world, &table_domain, DOMAINS);
+	fake_world_put(&world, &table_alias_domain, ALIASES);
+	for (size_t i = 0; i < sizeof(relations) / sizeof(relations[0]); i++) {
+		struct str text;
+
+		str_init(&text, 1000);
+		str_printf(&text,
+			"protocol_state=RCPT\nsender=%s\nrecipient=%s\n"
+			"sasl_username=%s\n",
+			relations[i].sender, relations[i].other,
+			relations[i].other);
+		fake_world_ask(&world, str_text(&text));
+		str_free(&text);
+		ck_assert(fact_domains(&world.facts, &domains));
+		ck_assert_msg(domains->sender_to_recipient ==
+				      relations[i].relation,
+			"%s to %s", relations[i].sender, relations[i].other);
+		ck_assert_msg(domains->sender_to_login == relations[i].relation,
+			"%s to %s", relations[i].sender, relations[i].other);
+	}
 	fake_world_end(&world);
 }
 END_TEST
@@ -163,6 +214,7 @@ main(void)
 	TCase *tc = tcase_create("domains");
 
 	tcase_add_test(tc, names_are_looked_up);
+	tcase_add_test(tc, domains_are_related);
 	tcase_add_test(tc, rows_that_make_no_sense_are_left_out);
 	tcase_add_test(tc, the_fact_knows_everybody_in_the_request);
 	tcase_add_test(tc, the_fact_waits_for_its_tables);
