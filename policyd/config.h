@@ -84,6 +84,7 @@ struct config {
 		uint64_t idle_timeout_ms;
 		uint64_t triplets;   /* held in memory */
 		uint64_t clients;    /* passed clients in memory */
+		uint64_t directory;  /* answers of vmail in memory */
 		uint64_t instances;  /* messages whose RCPTs are known */
 		uint64_t table_rows; /* of one table read as a whole */
 		uint64_t decisions;  /* held in memory for explain */

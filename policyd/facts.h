@@ -25,8 +25,12 @@ struct sources;
 enum fact_state { FACT_UNASKED, FACT_PENDING, FACT_KNOWN, FACT_UNAVAILABLE };
 
 enum fact_id {
-	FACT_SETTING,            /* facts/setting.h */
-	FACT_DOMAINS,            /* facts/domains.h */
+	FACT_SETTING,           /* facts/setting.h */
+	FACT_DOMAINS,           /* facts/domains.h */
+	FACT_RECIPIENT_ACCOUNT, /* facts/directory.h */
+	FACT_LOGIN_ACCOUNT,
+	FACT_SENDER_ROLES,
+	FACT_LOGIN_ROLES,
 	FACT_GREYLIST_WHITELIST, /* facts/greylist_lists.h */
 	FACT_GREYLIST_SETTING,
 	FACT_TRIPLET,     /* facts/triplet.h */

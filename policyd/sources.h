@@ -10,9 +10,9 @@
 #include "policyd/config.h"
 
 struct auto_whitelist;
-struct cleanup;
 struct control;
 struct db;
+struct directory;
 struct engine;
 struct host_names;
 struct instances;
@@ -33,6 +33,7 @@ struct sources {
 	int64_t started_at;
 	struct db *db[CONFIG_DB_COUNT];    /* NULL: this site has none */
 	struct tables *tables;             /* facts/tables.h */
+	struct directory *directory;       /* facts/directory.h */
 	struct triplets *triplets;         /* facts/triplet.h */
 	struct auto_whitelist *auto_white; /* facts/auto_whitelist.h */
 	struct host_names *host_names;     /* facts/host.h */
@@ -43,7 +44,6 @@ struct sources {
 	struct engine *engine;             /* engine.h */
 	struct worker *worker;             /* worker.h */
 	struct schema *schema;             /* schema.h */
-	struct cleanup *cleanup;           /* cleanup.h */
 	struct control *control;           /* control.h */
 };
 

@@ -14,6 +14,7 @@
 #include "common/base/mem.h"
 #include "common/io/loop.h"
 #include "policyd/effect.h"
+#include "policyd/facts/directory.h"
 #include "policyd/facts/reservation.h"
 #include "policyd/facts/triplet.h"
 #include "policyd/instances.h"
@@ -60,7 +61,7 @@ void
 stores_set_up(void)
 {
 	const char *source = getenv("SOURCE_DIR");
-	char command[1400];
+	char command[3000];
 	const char *argv[] = { "sh", "-ec", command, NULL };
 
 	signal(SIGPIPE, SIG_IGN);
@@ -78,8 +79,11 @@ stores_set_up(void)
 		"m='mariadb --no-defaults -u root -S %s'; "
 		"$m -e 'CREATE DATABASE iredapd CHARACTER SET utf8mb4 "
 		"COLLATE utf8mb4_unicode_ci'; "
-		"cat '%s'/conf/sql/iredapd/*.sql | $m iredapd",
-		socket_path, root);
+		"cat '%s'/conf/sql/iredapd/*.sql | $m iredapd; "
+		"$m -e 'CREATE DATABASE vmail CHARACTER SET utf8mb4 "
+		"COLLATE utf8mb4_general_ci'; "
+		"$m vmail <'%s'/tests/data/vmail.sql",
+		socket_path, root, root);
 	if (spawn_and_wait(argv) != 0) {
 		fprintf(stderr, "cannot make the tables\n");
 		stores_server("stop");
@@ -163,15 +167,15 @@ sql_number(const char *format, ...)
 }
 
 static struct db *
-open_db(const struct config *config)
+open_db(const struct config *config, const char *name)
 {
 	struct db_config pool = {
-		.label = "iredapd",
+		.label = name,
 		.socket = socket_path,
 		.host = "",
 		.user = "root",
 		.password = "",
-		.database = "iredapd",
+		.database = name,
 		.tls_ca = "",
 		.connections = 4,
 		.connect_timeout_ms = 2000,
@@ -186,10 +190,11 @@ static bool
 is_up(const void *arg)
 {
 	const struct daemon *daemon = arg;
-	struct db_state state;
+	struct db_state iredapd, vmail;
 
-	db_state(daemon->sources.db[CONFIG_DB_IREDAPD], &state);
-	return state.is_up;
+	db_state(daemon->sources.db[CONFIG_DB_IREDAPD], &iredapd);
+	db_state(daemon->sources.db[CONFIG_DB_VMAIL], &vmail);
+	return iredapd.is_up && vmail.is_up;
 }
 
 struct daemon *
@@ -204,7 +209,9 @@ daemon_new(const char *settings)
 		errors.n > 0 ? errors.items[0].text : "");
 	sources->loop = loop;
 	sources->node = x_strdup("node1");
-	sources->db[CONFIG_DB_IREDAPD] = open_db(sources->config);
+	sources->db[CONFIG_DB_IREDAPD] = open_db(sources->config, "iredapd");
+	sources->db[CONFIG_DB_VMAIL] = open_db(sources->config, "vmail");
+	sources->directory = directory_new(sources);
 	sources->triplets = triplets_new(sources);
 	sources->reservations = reservations_new(sources);
 	sources->notifier = notifier_new(sources);
@@ -220,6 +227,8 @@ daemon_free(struct daemon *daemon)
 	notifier_free(sources->notifier);
 	reservations_free(sources->reservations);
 	triplets_free(sources->triplets);
+	directory_free(sources->directory);
+	db_free(sources->db[CONFIG_DB_VMAIL]);
 	db_free(sources->db[CONFIG_DB_IREDAPD]);
 	config_unref(sources->config);
 	x_free(sources->node);

@@ -2,8 +2,9 @@
 #define TESTS_UNIT_STORES_H
 
 /*
- * For tests of what is kept in iredapd: a private MariaDB with the schema of
- * conf/sql/iredapd, daemons reduced to their stores, and questions to them.
+ * For tests of what is kept in databases: a private MariaDB with the schema of
+ * conf/sql/iredapd and the accounts of tests/data/vmail.sql, daemons reduced
+ * to their stores, and questions to them.
  * All daemons share one loop, each has its own connections.
  */
 
@@ -29,7 +30,7 @@ void stores_server(const char *command);
 void stores_set_up(void);
 void stores_tear_down(void);
 
-/* Runs statements through the mariadb client. */
+/* Runs statements in iredapd, through the mariadb client and a shell. */
 void sql(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The first line of the answer, columns separated by blanks. */
 const char *sql_text(const char *format, ...)
