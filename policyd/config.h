@@ -106,7 +106,6 @@ struct config {
 	/* [sessions]: rows in iredapd.smtp_sessions */
 	struct {
 		bool enabled, skip_dunno, skip_greylisting, skip_whitelist;
-		unsigned keep_days;
 	} sessions;
 
 	/* [decisions]: rows in policyd.decision */
@@ -114,13 +113,6 @@ struct config {
 		bool enabled;
 		unsigned keep_days; /* 1..7 */
 	} decisions;
-
-	/* [cleanup]: removing rows that have expired */
-	struct {
-		bool enabled;
-		uint64_t interval_ms, pause_ms;
-		unsigned batch, score_days;
-	} cleanup;
 
 	/* [database] */
 	struct {
@@ -134,6 +126,21 @@ struct config {
 	enum rule_id rule_order[RULE_ID_COUNT];
 	size_t n_rule_order;
 	struct config_rule rule[RULE_ID_COUNT];
+
+	/* [reject_sender_login_mismatch] */
+	struct {
+		bool check_forged_sender, check_spf;
+		struct config_list allowed_forged_senders;
+		struct config_list allowed_mismatch_senders;
+		bool allow_own_aliases, allow_list_members;
+	} login_mismatch;
+
+	/* [force_password_change] */
+	struct {
+		unsigned days;
+		char *message;
+		struct config_list never_expire;
+	} force_password_change;
 
 	/* [greylisting] */
 	struct {

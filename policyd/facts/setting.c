@@ -18,6 +18,9 @@ enum setting_id {
 #define RULE(name, mode) SETTING_##name##_mode, SETTING_##name##_on_error,
 #include "policyd/rules/rules.def"
 #undef RULE
+	SETTING_CHECK_FORGED_SENDER,
+	SETTING_MAY_SEND_AS,
+	SETTING_ALLOW_LIST_MEMBERS,
 	SETTING_THROTTLE_COUNT,
 	SETTING_THROTTLE_OVER_LIMIT,
 	SETTING_GREYLISTING_TELL_DELAY,
@@ -37,7 +40,10 @@ enum setting_id {
 		"accept", "defer" \
 	}
 
+#define LOGIN_MISMATCH "reject_sender_login_mismatch."
+
 #define WORDS_MAX 3
+#define FIRST_OWN SETTING_CHECK_FORGED_SENDER /* not one of every rule */
 
 static const struct {
 	const char *name;
@@ -48,6 +54,12 @@ static const struct {
 	[SETTING_##name##_on_error] = { #name ".on_error", ON_ERROR_WORDS },
 #include "policyd/rules/rules.def"
 #undef RULE
+	[SETTING_CHECK_FORGED_SENDER] = { LOGIN_MISMATCH "check_forged_sender",
+		{ "no", "yes" } },
+	[SETTING_MAY_SEND_AS] = { LOGIN_MISMATCH "may_send_as",
+		{ "own", "domain", "any" } },
+	[SETTING_ALLOW_LIST_MEMBERS] = { LOGIN_MISMATCH "allow_list_members",
+		{ "no", "yes" } },
 	[SETTING_THROTTLE_COUNT] = { "throttle.count", { "user", "domain" } },
 	[SETTING_THROTTLE_OVER_LIMIT] = { "throttle.over_limit",
 		{ "reject", "defer" } },
@@ -82,6 +94,19 @@ setting_name(size_t i)
 	return i < SETTING_COUNT ? names[i].name : NULL;
 }
 
+/* ", a, b and c": what only some rules have. */
+static const char *
+own_names(struct arena *arena)
+{
+	const char *out = "";
+
+	for (size_t id = FIRST_OWN; id < SETTING_COUNT; id++)
+		out = arena_printf(arena, "%s%s%s", out,
+			id + 1 < SETTING_COUNT ? ", " : " and ",
+			names[id].name);
+	return out;
+}
+
 static const char *
 explain_name(struct arena *arena, struct slice name)
 {
@@ -97,10 +122,8 @@ explain_name(struct arena *arena, struct slice name)
 			SLICE_ARG(name), nearest);
 	return arena_printf(arena,
 		"\"%.*s\" is not a setting; there are RULE.mode, "
-		"RULE.on_error, %s, %s and %s",
-		SLICE_ARG(name), names[SETTING_THROTTLE_COUNT].name,
-		names[SETTING_THROTTLE_OVER_LIMIT].name,
-		names[SETTING_GREYLISTING_TELL_DELAY].name);
+		"RULE.on_error%s",
+		SLICE_ARG(name), own_names(arena));
 }
 
 const char *
@@ -263,6 +286,12 @@ static int
 configured_word(const struct config *config, size_t id)
 {
 	switch (id) {
+	case SETTING_CHECK_FORGED_SENDER:
+		return config->login_mismatch.check_forged_sender;
+	case SETTING_MAY_SEND_AS:
+		return SEND_AS_OWN;
+	case SETTING_ALLOW_LIST_MEMBERS:
+		return config->login_mismatch.allow_list_members;
 	case SETTING_THROTTLE_COUNT:
 		return THROTTLE_COUNT_USER;
 	case SETTING_THROTTLE_OVER_LIMIT:
@@ -274,6 +303,20 @@ configured_word(const struct config *config, size_t id)
 			       ? (int)config->rule[id / 2].mode
 			       : (int)config->rule[id / 2].on_error;
 	}
+}
+
+/* Of the sender: whose domain it is says who may use it without a login. */
+static bool
+may_not_be_forged(const struct request *req, const struct setting_table *table)
+{
+	struct slice forms[ADDRESS_FORMS_MAX];
+	struct effective effective;
+
+	resolve(table, forms, address_forms(req->arena, &req->sender, forms),
+		&effective);
+	return word_or(&effective, SETTING_CHECK_FORGED_SENDER,
+		       configured_word(req->config,
+			       SETTING_CHECK_FORGED_SENDER)) != 0;
 }
 
 static void
@@ -300,6 +343,10 @@ load(struct fact *fact)
 		out->rule[rule].on_error =
 			(enum rule_on_error)word[SETTING_ON_ERROR(rule)];
 	}
+	out->check_forged_sender =
+		may_not_be_forged(req, tables_get(tables, TABLE_SETTING));
+	out->may_send_as = (enum send_as)word[SETTING_MAY_SEND_AS];
+	out->allow_list_members = word[SETTING_ALLOW_LIST_MEMBERS] != 0;
 	out->throttle_defer = word[SETTING_THROTTLE_OVER_LIMIT] != 0;
 	out->greylisting_tell_delay = word[SETTING_GREYLISTING_TELL_DELAY] != 0;
 	fact_known(fact, out);
@@ -327,6 +374,14 @@ describe(const void *value, struct str *json)
 			names[on_error].name,
 			names[on_error].words[of->on_error]);
 	}
+	str_printf(json, "\"%s\":\"%s\",",
+		names[SETTING_CHECK_FORGED_SENDER].name,
+		setting->check_forged_sender ? "yes" : "no");
+	str_printf(json, "\"%s\":\"%s\",", names[SETTING_MAY_SEND_AS].name,
+		names[SETTING_MAY_SEND_AS].words[setting->may_send_as]);
+	str_printf(json, "\"%s\":\"%s\",",
+		names[SETTING_ALLOW_LIST_MEMBERS].name,
+		setting->allow_list_members ? "yes" : "no");
 	str_printf(json, "\"throttle.over_limit\":\"%s\",",
 		setting->throttle_defer ? "defer" : "reject");
 	str_printf(json, "\"greylisting.tell_delay\":\"%s\"}",
@@ -420,7 +475,8 @@ setting_view(const struct tables *tables, const struct config *config,
 	out->value = slice_of(names[id].words[word]);
 	out->source = effective.source[id];
 	if (effective.word[id] == 0)
-		out->source = id == SETTING_THROTTLE_COUNT
+		out->source = id == SETTING_THROTTLE_COUNT ||
+					      id == SETTING_MAY_SEND_AS
 				      ? SLICE("default")
 				      : SLICE("policyd.conf");
 	return true;

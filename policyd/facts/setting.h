@@ -9,6 +9,10 @@
  *
  *	RULE.mode	off | observe | enforce
  *	RULE.on_error	accept | defer
+ *	reject_sender_login_mismatch.check_forged_sender	no | yes
+ *		of the sender's account; the others are the party's
+ *	reject_sender_login_mismatch.may_send_as	own | domain | any
+ *	reject_sender_login_mismatch.allow_list_members	no | yes
  *	throttle.count	user | domain	  what a rule for @domain counts
  *	throttle.over_limit	reject | defer
  *	greylisting.tell_delay	yes | no
@@ -18,11 +22,17 @@
 #include "policyd/facts.h"
 #include "policyd/facts/tables.h"
 
+/* Which sender addresses a login may use. */
+enum send_as { SEND_AS_OWN, SEND_AS_DOMAIN, SEND_AS_ANY };
+
 enum throttle_count { THROTTLE_COUNT_USER, THROTTLE_COUNT_DOMAIN };
 
 /* What is in force for the party of a request (request_party()). */
 struct setting {
 	struct config_rule rule[RULE_ID_COUNT];
+	bool check_forged_sender; /* if the sender is a stranger's */
+	enum send_as may_send_as;
+	bool allow_list_members;
 	bool throttle_defer;
 	bool greylisting_tell_delay;
 };
@@ -46,7 +56,7 @@ const char *setting_name(size_t i);
 /*
  * The value in force for an address or a bare account form and where it
  * comes from: the account of the row, or "policyd.conf" ("default" for
- * throttle.count, which that file does not know). For "policy show". False
+ * those that the file does not know). For "policy show". False
  * when there is no such name or the table was never read.
  */
 struct setting_view {

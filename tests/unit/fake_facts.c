@@ -5,6 +5,7 @@
 
 #include "policyd/effect.h"
 #include "policyd/facts/auto_whitelist.h"
+#include "policyd/facts/directory.h"
 #include "policyd/facts/domains.h"
 #include "policyd/facts/greylist_lists.h"
 #include "policyd/facts/host.h"
@@ -115,6 +116,10 @@ undo(struct fact *fact)
 /* clang-format off */
 KIND(fact_kind_setting, FACT_SETTING, NULL);
 KIND(fact_kind_domains, FACT_DOMAINS, NULL);
+KIND(fact_kind_recipient_account, FACT_RECIPIENT_ACCOUNT, NULL);
+KIND(fact_kind_login_account, FACT_LOGIN_ACCOUNT, NULL);
+KIND(fact_kind_sender_roles, FACT_SENDER_ROLES, NULL);
+KIND(fact_kind_login_roles, FACT_LOGIN_ROLES, NULL);
 KIND(fact_kind_greylist_whitelist, FACT_GREYLIST_WHITELIST, NULL);
 KIND(fact_kind_greylist_setting, FACT_GREYLIST_SETTING, NULL);
 KIND(fact_kind_triplet, FACT_TRIPLET, NULL);
@@ -125,6 +130,11 @@ KIND(fact_kind_limits, FACT_LIMITS, NULL);
 KIND(fact_kind_reservation, FACT_RESERVATION, undo);
 
 FACT(setting, fact_setting, fact_kind_setting)
+FACT(domains, fact_domains, fact_kind_domains)
+FACT(account, fact_recipient_account, fact_kind_recipient_account)
+FACT(account, fact_login_account, fact_kind_login_account)
+FACT(roles, fact_sender_roles, fact_kind_sender_roles)
+FACT(roles, fact_login_roles, fact_kind_login_roles)
 FACT(list_match, fact_greylist_whitelist, fact_kind_greylist_whitelist)
 FACT(greylist_setting, fact_greylist_setting, fact_kind_greylist_setting)
 FACT(triplet, fact_triplet, fact_kind_triplet)
@@ -132,7 +142,6 @@ FACT(spf, fact_spf, fact_kind_spf)
 FACT(limits, fact_limits, fact_kind_limits)
 FACT(host, fact_host, fact_kind_host)
 FACT(rdns, fact_rdns, fact_kind_rdns)
-FACT(domains, fact_domains, fact_kind_domains)
 /* clang-format on */
 
 bool

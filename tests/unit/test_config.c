@@ -74,7 +74,8 @@ START_TEST(an_empty_file_gives_the_defaults)
 	ck_assert_str_eq(config->db[CONFIG_DB_VMAIL].name, "vmail");
 	ck_assert_uint_eq(config->db[CONFIG_DB_POLICYD].port, 3306);
 	ck_assert_uint_eq(config->n_rule_order, RULE_ID_COUNT);
-	ck_assert_int_eq(config->rule_order[1], RULE_ID_reject_to_hostname);
+	for (size_t i = 0; i < RULE_ID_COUNT; i++)
+		ck_assert_int_eq(config->rule_order[i], i);
 	ck_assert_int_eq(config->rule[RULE_ID_throttle].mode,
 		RULE_MODE_ENFORCE);
 	ck_assert_int_eq(config->rule[RULE_ID_throttle].on_error,

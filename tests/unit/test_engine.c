@@ -94,13 +94,20 @@ static void
 begin(const char *text)
 {
 	struct config_errors errors = { NULL, 0 };
+	struct str all;
 
 	fake_reset();
 	n_answers = n_recorded = n_instances = 0;
 	answer[0] = '\0';
 	sources.loop = loop_new();
-	sources.config = config_parse(slice_of(text), "test", &errors);
+	str_init(&all, 4096);
+	str_printf(&all,
+		"%s\n[rules]\norder = reject_null_sender, greylisting, "
+		"throttle\n",
+		text);
+	sources.config = config_parse(str_slice(&all), "test", &errors);
 	ck_assert(sources.config != NULL);
+	str_free(&all);
 	sources.journal = (struct journal *)&sources;
 	sources.instances = (struct instances *)&sources;
 	sources.engine = engine_new(&sources);

