@@ -47,6 +47,12 @@ struct config_db {
 
 /* For whom a recipient of a user's mail is white-listed. */
 enum outbound_for { OUTBOUND_USER, OUTBOUND_DOMAIN, OUTBOUND_EVERYONE };
+/* What of the recipient: its address, domain, or its domain's servers. */
+enum outbound_add {
+	OUTBOUND_ADD_ADDRESS,
+	OUTBOUND_ADD_DOMAIN,
+	OUTBOUND_ADD_SERVERS
+};
 
 enum config_db_id {
 	CONFIG_DB_IREDAPD,
@@ -168,7 +174,7 @@ struct config {
 	/* [whitelist_outbound_recipient] */
 	struct {
 		enum outbound_for whom;
-		bool adds_domain; /* of the recipient, not its address */
+		enum outbound_add what;
 		uint64_t expire_ms;
 	} outbound;
 

@@ -89,10 +89,10 @@ static const struct config_choice outbound_for_choices[] = {
 	{ NULL, 0 },
 };
 
-/* Into a bool: whether it is the domain. */
 static const struct config_choice outbound_add_choices[] = {
-	{ "address", false },
-	{ "domain", true },
+	{ "address", OUTBOUND_ADD_ADDRESS },
+	{ "domain", OUTBOUND_ADD_DOMAIN },
+	{ "servers", OUTBOUND_ADD_SERVERS },
 	{ NULL, 0 },
 };
 
@@ -307,9 +307,10 @@ static const struct config_setting settings[] = {
 	CHOICE("whitelist_outbound_recipient", "for", outbound.whom, "user",
 		outbound_for_choices, 0,
 		"whose mail from the recipient is not greylisted any more"),
-	CHOICE("whitelist_outbound_recipient", "add", outbound.adds_domain,
+	CHOICE("whitelist_outbound_recipient", "add", outbound.what,
 		"address", outbound_add_choices, 0,
-		"what is white-listed: the recipient, or its whole domain"),
+		"what is white-listed: the recipient, its whole domain, or "
+		"the servers of that"),
 	DURATION("whitelist_outbound_recipient", "expire", outbound.expire_ms,
 		"90d", 1 * DAY_MS, 3650ull * DAY_MS, 0,
 		"time after which an entry is removed again"),

@@ -43,6 +43,18 @@ static const struct db_statement add_rows = {
 	.columns = "",
 };
 
+static const struct db_statement add_domains = {
+	.name = "auto_whitelist_add_domain",
+	.sql = "INSERT INTO greylisting_whitelist_domains (domain) SELECT k.d"
+	       " FROM JSON_TABLE(?, '$[*]' COLUMNS (n FOR ORDINALITY,"
+	       " d VARCHAR(255) PATH '$[1]')) k ORDER BY k.n"
+	       " ON DUPLICATE KEY UPDATE"
+	       " domain = greylisting_whitelist_domains.domain",
+	.access = DB_WRITES,
+	.params = "s",
+	.columns = "",
+};
+
 /* EXPLAIN: by the index on comment. */
 static const struct db_statement remove_old_rows = {
 	.name = "auto_whitelist_expire",
@@ -68,7 +80,7 @@ struct sweep {
 
 struct auto_whitelist {
 	struct sources *sources;
-	struct db_batch *additions, *removals;
+	struct db_batch *additions, *domains, *removals;
 	struct loop_timer *refresh_timer, *sweep_timer;
 	struct sweep sweep;
 	size_t n_waiting;
@@ -156,10 +168,22 @@ static const struct db_batch_ops addition_ops = {
 	.is_patient = true,
 };
 
+static const struct db_batch_ops domain_ops = {
+	.statement = &add_domains,
+	.encode = encode_write,
+	.compare = compare_writes,
+	.done = additions_done,
+	.max_items = ITEMS_MAX,
+	.max_in_flight = IN_FLIGHT,
+	.max_waiting = BATCH_WAITING_MAX,
+	.is_patient = true,
+};
+
 static char *
 put_text(char *at, struct slice *text)
 {
-	memcpy(at, text->ptr, text->len);
+	if (text->len > 0)
+		memcpy(at, text->ptr, text->len);
 	text->ptr = at;
 	return at + text->len;
 }
@@ -186,7 +210,9 @@ queue(struct auto_whitelist *whitelist, const struct auto_white *entry)
 	(void)put_text(at, &write->sender);
 	whitelist->n_waiting++;
 	metric_add(METRIC_EFFECTS_QUEUED, 1);
-	db_batch_add(whitelist->additions, &write->item);
+	db_batch_add(write->account.len > 0 ? whitelist->additions
+					    : whitelist->domains,
+		&write->item);
 }
 
 static bool
@@ -278,6 +304,7 @@ auto_whitelist_new(struct sources *sources)
 
 	whitelist->sources = sources;
 	whitelist->additions = db_batch_new(db, &addition_ops, whitelist);
+	whitelist->domains = db_batch_new(db, &domain_ops, whitelist);
 	whitelist->removals = db_batch_new(db, &removal_ops, whitelist);
 	whitelist->refresh_timer =
 		loop_timer_new(sources->loop, on_refresh_due, whitelist);
@@ -295,6 +322,7 @@ auto_whitelist_free(struct auto_whitelist *whitelist)
 		return;
 	whitelist->is_closing = true;
 	db_batch_free(whitelist->additions);
+	db_batch_free(whitelist->domains);
 	db_batch_free(whitelist->removals);
 	loop_timer_free(whitelist->refresh_timer);
 	loop_timer_free(whitelist->sweep_timer);

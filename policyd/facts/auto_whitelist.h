@@ -21,12 +21,16 @@ struct verdict;
 /* VARCHAR(100) of the columns account and sender. */
 #define AUTO_WHITELIST_TEXT_MAX 100
 
-/* Both are stored accounts of at most AUTO_WHITELIST_TEXT_MAX bytes. */
+/*
+ * Both are stored accounts of at most AUTO_WHITELIST_TEXT_MAX bytes. Without
+ * an account sender is the name of a domain, which is put into
+ * iredapd.greylisting_whitelist_domains.
+ */
 struct auto_white {
 	struct slice account, sender;
 };
 
-/* Those that are not there yet; entries is of the request's arena. */
+/* What is there already stays as it is; entries: of the request's arena. */
 struct auto_whites {
 	const struct auto_white *entries;
 	size_t n;

@@ -31,19 +31,28 @@ account_of_domain(const struct request *req, const struct address *address)
 		ACCOUNT_DOMAIN);
 }
 
-/* For whom; "" when there is nobody, as for a login that is no address. */
-static struct slice
-account_of_login(const struct request *req)
+/*
+ * For whom; false when there is nobody, as for a login that is no address.
+ * Servers are white for all, and have no account.
+ */
+static bool
+find_account(const struct request *req, struct slice *out)
 {
+	*out = SLICE("");
+	if (req->config->outbound.what == OUTBOUND_ADD_SERVERS)
+		return true;
 	switch (req->config->outbound.whom) {
 	case OUTBOUND_USER:
-		return account_or_none(req->login.full, ACCOUNT_ADDRESS);
+		*out = account_or_none(req->login.full, ACCOUNT_ADDRESS);
+		break;
 	case OUTBOUND_DOMAIN:
-		return account_of_domain(req, &req->login);
+		*out = account_of_domain(req, &req->login);
+		break;
 	case OUTBOUND_EVERYONE:
-		return SLICE("@.");
+		*out = SLICE("@.");
+		break;
 	}
-	return SLICE("");
+	return out->len > 0;
 }
 
 /* Greylisting knows senders without their extension, so that is dropped. */
@@ -52,9 +61,15 @@ account_of_recipient(const struct request *req, const struct address *recipient)
 {
 	if (!recipient->is_plain)
 		return SLICE("");
-	return req->config->outbound.adds_domain
-		       ? account_of_domain(req, recipient)
-		       : account_or_none(recipient->bare, ACCOUNT_ADDRESS);
+	switch (req->config->outbound.what) {
+	case OUTBOUND_ADD_ADDRESS:
+		return account_or_none(recipient->bare, ACCOUNT_ADDRESS);
+	case OUTBOUND_ADD_DOMAIN:
+		return account_of_domain(req, recipient);
+	case OUTBOUND_ADD_SERVERS:
+		return slice_from(account_of_domain(req, recipient), 1);
+	}
+	return SLICE("");
 }
 
 /* NULL when there is nobody to add. */
@@ -97,8 +112,7 @@ judge(const struct request *req, struct facts *facts, struct verdict *out)
 	/* It refuses nothing, so to observe is to do nothing. */
 	if (setting->rule[id].mode != RULE_MODE_ENFORCE)
 		return RULE_PASS;
-	account = account_of_login(req);
-	if (account.len == 0)
+	if (!find_account(req, &account))
 		return RULE_PASS;
 	if (!fact_domains(facts, &domains))
 		return RULE_UNREADY;

@@ -88,6 +88,17 @@ def test_what_is_added_for_whom(configured, settings, expected):
     assert stop_and_whites(configured) == [expected]
 
 
+@pytest.mark.settings({RULE + "add": "servers"})
+def test_the_servers_of_the_domain(policyd):
+    with policyd.client() as client:
+        write_to(client, PARTNER, "x@Remote.example", BOB, "x@else.example",
+                 "x@remote.example/8", "x@com")
+    assert stop_and_whites(policyd) == []
+    assert [row["domain"] for row in policyd.database.rows(
+        "SELECT domain FROM iredapd.greylisting_whitelist_domains"
+        " ORDER BY domain")] == ["else.example", "remote.example"]
+
+
 def test_every_recipient_of_a_message(policyd):
     with policyd.client() as client:
         write_to(client, PARTNER, BOB, "other@else.example",
