@@ -112,6 +112,7 @@ struct config {
 	/* [sessions]: rows in iredapd.smtp_sessions */
 	struct {
 		bool enabled, skip_dunno, skip_greylisting, skip_whitelist;
+		unsigned keep_days;
 	} sessions;
 
 	/* [decisions]: rows in policyd.decision */
@@ -119,6 +120,13 @@ struct config {
 		bool enabled;
 		unsigned keep_days; /* 1..7 */
 	} decisions;
+
+	/* [cleanup]: removing rows that have expired */
+	struct {
+		bool enabled;
+		uint64_t interval_ms, pause_ms;
+		unsigned batch, score_days;
+	} cleanup;
 
 	/* [database] */
 	struct {

@@ -10,6 +10,7 @@
 #include "policyd/config.h"
 
 struct auto_whitelist;
+struct cleanup;
 struct control;
 struct db;
 struct directory;
@@ -44,6 +45,7 @@ struct sources {
 	struct engine *engine;             /* engine.h */
 	struct worker *worker;             /* worker.h */
 	struct schema *schema;             /* schema.h */
+	struct cleanup *cleanup;           /* cleanup.h */
 	struct control *control;           /* control.h */
 };
 

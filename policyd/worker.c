@@ -12,6 +12,7 @@
 #include "common/io/db.h"
 #include "common/io/loop.h"
 #include "policyd/channel.h"
+#include "policyd/cleanup.h"
 #include "policyd/config.h"
 #include "policyd/control.h"
 #include "policyd/engine.h"
@@ -65,7 +66,8 @@ has_writes_waiting(const struct worker *worker)
 
 	triplets_state(worker->sources.triplets, &triplets);
 	journal_state(worker->sources.journal, &journal);
-	return triplets.n_waiting_writes > 0 ||
+	return cleanup_is_busy(worker->sources.cleanup) ||
+	       triplets.n_waiting_writes > 0 ||
 	       auto_whitelist_waiting(worker->sources.auto_white) > 0 ||
 	       journal.n_waiting_sessions > 0 ||
 	       journal.n_waiting_decisions > 0 ||
@@ -111,6 +113,7 @@ stop(void *arg)
 	worker->stop_until_us = clock_monotonic_us() +
 				(int64_t)config->policyd.stop_timeout_ms * 1000;
 	loop_timer_set(worker->stop_timer, STOP_LOOK_MS);
+	cleanup_stop(worker->sources.cleanup);
 	policy_server_drain(worker->policy_server, on_drained, worker);
 }
 
@@ -138,6 +141,7 @@ take_config(struct worker *worker, struct slice bytes)
 	log_open("policyd", &config->log);
 	policy_server_configure(worker->policy_server);
 	triplets_configure(sources->triplets);
+	cleanup_configure(sources->cleanup);
 	tables_refresh(sources->tables, NULL, NULL);
 }
 
@@ -288,6 +292,7 @@ make_sources(struct worker *worker, const struct worker_start *start)
 	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)
 		open_database(sources, (enum config_db_id)i);
 	sources->schema = schema_new(sources);
+	sources->cleanup = cleanup_new(sources);
 	sources->journal = journal_new(sources);
 	sources->tables = tables_new(sources);
 	sources->directory = directory_new(sources);
@@ -313,6 +318,7 @@ free_sources(struct sources *sources)
 	directory_free(sources->directory);
 	tables_free(sources->tables);
 	journal_free(sources->journal);
+	cleanup_free(sources->cleanup);
 	schema_free(sources->schema);
 	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)
 		db_free(sources->db[i]);

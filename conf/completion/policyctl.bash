@@ -39,6 +39,7 @@ config check
 config show:--all
 db migrate:--plan --sql-dir --user --password-file
 db status:--user --password-file
+db prune:--dry-run
 migrate from iredapd:--settings --plan --output --force
 reload
 version

@@ -9,6 +9,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/metric.h"
+#include "policyd/cleanup.h"
 #include "policyd/commands/command.h"
 #include "policyd/commands/reply.h"
 #include "policyd/engine.h"
@@ -88,6 +89,28 @@ reply_daemon(struct command *command)
 	field_number(command, "writes_lost", "writes lost", REPLY_NUMBER,
 		metric_get(METRIC_EFFECTS_LOST) +
 			metric_get(METRIC_SESSIONS_LOST));
+	reply_part_end(command);
+}
+
+/* What is said here of other nodes was true at the last attempt of this. */
+static void
+reply_cleanup(struct command *command)
+{
+	const struct sources *sources = command->sources;
+	struct cleanup_state cleanup;
+
+	cleanup_state(sources->cleanup, &cleanup);
+	reply_fields(command, "cleanup", "Clean-up");
+	field_text(command, "state", "state",
+		cleanup.is_running                 ? "at work"
+		: sources->config->cleanup.enabled ? "waits"
+						   : "off");
+	field_number(command, "finished_at", "last done", REPLY_TIME,
+		(uint64_t)cleanup.finished_at);
+	field_text(command, "node", "by", cleanup.node);
+	field_number(command, "rows", "rows removed", REPLY_NUMBER,
+		cleanup.n_rows);
+	field_text(command, "error", "error", cleanup.error);
 	reply_part_end(command);
 }
 
@@ -243,6 +266,7 @@ command_status(struct command *command)
 	find_tables(&findings);
 	reply_part_end(command);
 	reply_daemon(command);
+	reply_cleanup(command);
 	reply_databases(command);
 	reply_tables(command);
 	if (findings.is_database)

@@ -127,6 +127,7 @@ struct link {
 	int fd;
 	bool is_over;
 	int exit;
+	int timeout_ms; /* for more of the answer; -1 for any time */
 	struct str buffer;
 	bool is_quiet; /* nothing is printed */
 	/* Takes the parts of a reply that is not printed. */
@@ -194,6 +195,9 @@ link_open(struct link *link, const struct client *client, unsigned process,
 	memset(link, 0, sizeof(*link));
 	str_init(&link->buffer, LINE_MAX_BYTES);
 	link->fd = -1;
+	/* A million rows take minutes to go. */
+	link->timeout_ms =
+		request->row->id == COMMAND_db_prune ? -1 : ANSWER_TIMEOUT_MS;
 	errno = ENAMETOOLONG;
 	if (!address_of(client, process, &address))
 		return -1;
@@ -287,7 +291,7 @@ link_finish(struct client *client, struct link *link)
 	struct pollfd wait = { .fd = link->fd, .events = POLLIN };
 
 	while (!link->is_over) {
-		const int n = poll(&wait, 1, ANSWER_TIMEOUT_MS);
+		const int n = poll(&wait, 1, link->timeout_ms);
 
 		if (n < 0 && errno == EINTR)
 			continue;

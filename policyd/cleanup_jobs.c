@@ -1,0 +1,185 @@
+/*
+ * What the clean-up removes, one row for each table. Partitions of
+ * policyd.decision are emptied by the journal: that costs nothing.
+ *
+ * EXPLAIN, for each: count and find are a range on the index of the time and
+ * need nothing but the index (throttle_tracking: by primary key, with the
+ * rule by its primary key; it has no index on times, and no more rows than
+ * accounts); remove is k, then t by eq_ref on the primary key. Reading takes
+ * no locks; removing locks the rows that go, and asks again whether they are
+ * still expired: somebody may have come back meanwhile.
+ */
+
+#include "policyd/cleanup.h"
+
+#include "common/io/db.h"
+
+#define DAY_S INT64_C(86400)
+
+/* Tables with an index on the time, in the order of time. */
+#define COUNT_BY(table, time) \
+	"SELECT COUNT(*) FROM " table " WHERE " time " < ?"
+#define FIND_BY(table, key, time)                                   \
+	"SELECT " time ", 1, CAST(" key " AS CHAR) FROM " table " " \
+	"WHERE " time " < ? AND " time " >= ? ORDER BY " time " LIMIT ?"
+#define REMOVE(table, key, type, joins, condition)                           \
+	"DELETE t FROM JSON_TABLE(?, '$[*]' COLUMNS (k " type " PATH '$')) " \
+	"k STRAIGHT_JOIN " table " t ON t." key " = k.k " joins              \
+	"WHERE " condition
+
+/* --- greylisting_tracking ------------------------------------------------ */
+
+/* As in iRedAPD: still valid in the second in which it expires. */
+static int64_t
+now_itself(const struct config *config, int64_t now)
+{
+	(void)config;
+	return now;
+}
+
+static const struct db_statement count_triplets = {
+	.name = "cleanup_count_triplets",
+	.sql = COUNT_BY("greylisting_tracking", "record_expired"),
+	.access = DB_READS,
+	.params = "u",
+	.columns = "u",
+};
+
+static const struct db_statement find_triplets = {
+	.name = "cleanup_find_triplets",
+	.sql = FIND_BY("greylisting_tracking", "id", "record_expired"),
+	.access = DB_READS,
+	.params = "uuu",
+	.columns = "uus",
+};
+
+static const struct db_statement remove_triplets = {
+	.name = "cleanup_remove_triplets",
+	.sql = REMOVE("greylisting_tracking", "id", "BIGINT UNSIGNED", "",
+		"t.record_expired < ?"),
+	.access = DB_WRITES,
+	.params = "su",
+	.columns = "",
+};
+
+/* --- throttle_tracking --------------------------------------------------- */
+
+/*
+ * A window that is over for the period it was counted with, and for the one
+ * of its rule now: a rule that counts for longer since must not lose what was
+ * counted. A row of period 0 is none of a window.
+ */
+#define WITH_RULE "LEFT JOIN throttle r ON r.id = t.tid "
+#define IS_OVER             \
+	"t.period > 0 AND " \
+	"t.init_time + GREATEST(t.period, COALESCE(r.period, 0)) < ?"
+
+static const struct db_statement count_counters = {
+	.name = "cleanup_count_counters",
+	.sql = "SELECT COUNT(*) FROM throttle_tracking t " WITH_RULE
+	       "WHERE " IS_OVER,
+	.access = DB_READS,
+	.params = "u",
+	.columns = "u",
+};
+
+static const struct db_statement find_counters = {
+	.name = "cleanup_find_counters",
+	.sql = "SELECT t.id, " IS_OVER ", CAST(t.id AS CHAR) "
+	       "FROM throttle_tracking t " WITH_RULE
+	       "WHERE t.id > ? ORDER BY t.id LIMIT ?",
+	.access = DB_READS,
+	.params = "uuu",
+	.columns = "uus",
+};
+
+static const struct db_statement remove_counters = {
+	.name = "cleanup_remove_counters",
+	.sql = REMOVE("throttle_tracking", "id", "BIGINT UNSIGNED", WITH_RULE,
+		IS_OVER),
+	.access = DB_WRITES,
+	.params = "su",
+	.columns = "",
+};
+
+/* --- senderscore_cache --------------------------------------------------- */
+
+/* Rows dated far in the future were set by hand, and stay. */
+static int64_t
+score_days(const struct config *config, int64_t now)
+{
+	return now - (int64_t)config->cleanup.score_days * DAY_S;
+}
+
+static const struct db_statement count_scores = {
+	.name = "cleanup_count_scores",
+	.sql = COUNT_BY("senderscore_cache", "time"),
+	.access = DB_READS,
+	.params = "u",
+	.columns = "u",
+};
+
+static const struct db_statement find_scores = {
+	.name = "cleanup_find_scores",
+	.sql = FIND_BY("senderscore_cache", "client_address", "time"),
+	.access = DB_READS,
+	.params = "uuu",
+	.columns = "uus",
+};
+
+static const struct db_statement remove_scores = {
+	.name = "cleanup_remove_scores",
+	.sql = REMOVE("senderscore_cache", "client_address", "VARCHAR(40)", "",
+		"t.time < ?"),
+	.access = DB_WRITES,
+	.params = "su",
+	.columns = "",
+};
+
+/* --- smtp_sessions -------------------------------------------------------- */
+
+static int64_t
+session_days(const struct config *config, int64_t now)
+{
+	return now - (int64_t)config->sessions.keep_days * DAY_S;
+}
+
+static const struct db_statement count_sessions = {
+	.name = "cleanup_count_sessions",
+	.sql = COUNT_BY("smtp_sessions", "time_num"),
+	.access = DB_READS,
+	.params = "u",
+	.columns = "u",
+};
+
+static const struct db_statement find_sessions = {
+	.name = "cleanup_find_sessions",
+	.sql = FIND_BY("smtp_sessions", "id", "time_num"),
+	.access = DB_READS,
+	.params = "uuu",
+	.columns = "uus",
+};
+
+static const struct db_statement remove_sessions = {
+	.name = "cleanup_remove_sessions",
+	.sql = REMOVE("smtp_sessions", "id", "BIGINT UNSIGNED", "",
+		"t.time_num < ?"),
+	.access = DB_WRITES,
+	.params = "su",
+	.columns = "",
+};
+
+/* --- all of them ---------------------------------------------------------- */
+
+const struct cleanup_job cleanup_jobs[] = {
+	{ "iredapd.throttle_tracking", CONFIG_DB_IREDAPD, now_itself,
+		&count_counters, &find_counters, &remove_counters },
+	{ "iredapd.greylisting_tracking", CONFIG_DB_IREDAPD, now_itself,
+		&count_triplets, &find_triplets, &remove_triplets },
+	{ "iredapd.senderscore_cache", CONFIG_DB_IREDAPD, score_days,
+		&count_scores, &find_scores, &remove_scores },
+	{ "iredapd.smtp_sessions", CONFIG_DB_IREDAPD, session_days,
+		&count_sessions, &find_sessions, &remove_sessions },
+};
+
+const size_t n_cleanup_jobs = sizeof(cleanup_jobs) / sizeof(cleanup_jobs[0]);
