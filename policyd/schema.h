@@ -29,6 +29,11 @@ extern const size_t n_migrations;
 /* The position in migrations, or -1. */
 int migration_find(struct slice database, unsigned number);
 
+/* JSON_TABLE came with it. */
+#define SCHEMA_SERVER_MIN "10.6"
+/* Whether a server of this version, "10.11.6-MariaDB-0+deb12u1", will do. */
+bool schema_server_is_supported(struct slice version);
+
 struct schema *schema_new(struct sources *sources);
 void schema_free(struct schema *schema); /* accepts NULL */
 

@@ -41,6 +41,7 @@ db migrate:--plan --sql-dir --user --password-file
 db status:--user --password-file
 db prune:--dry-run
 migrate from iredapd:--settings --plan --output --force
+doctor:--postfix-dir
 reload
 version
 help
@@ -67,7 +68,8 @@ _policyctl() {
 	local typed line words options choices=
 
 	case $previous in
-	--config | --socket | --password-file | --sql-dir | --settings | --output)
+	--config | --socket | --password-file | --sql-dir | --settings | --output | \
+		--postfix-dir)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;

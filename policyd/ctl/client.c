@@ -63,12 +63,8 @@ read_file(const char *path, struct str *text)
 	return !text->is_cut;
 }
 
-/*
- * What can be understood of a file with mistakes: "policyctl reload" has to
- * reach the daemon to be told of them.
- */
-static struct config *
-salvage(const char *path)
+struct config *
+client_salvage_config(const char *path)
 {
 	struct config *config = NULL;
 	struct str text;
@@ -99,7 +95,7 @@ client_init(struct client *client, struct output *output, const char *path,
 
 	client->output = output;
 	if (path == NULL) {
-		config = salvage(config_path);
+		config = client_salvage_config(config_path);
 		if (config == NULL) {
 			output_error(output, COMMAND_EXIT_UNREACHABLE,
 				"%s cannot be understood; use --socket PATH",

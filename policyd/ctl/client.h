@@ -10,6 +10,7 @@
 #include "common/io/sock.h"
 #include "policyd/ctl/command_table.h"
 
+struct config;
 struct json;
 struct output;
 
@@ -25,6 +26,12 @@ struct client {
  */
 int client_init(struct client *client, struct output *output, const char *path,
 	const char *config_path);
+/*
+ * What can be understood of a configuration file with mistakes: "policyctl
+ * reload" has to reach the daemon to be told of them. The defaults when it
+ * cannot be read; NULL when it makes no sense at all.
+ */
+struct config *client_salvage_config(const char *path);
 /*
  * Runs a command of the daemon, on all its processes where that is needed.
  * Returns the exit status.

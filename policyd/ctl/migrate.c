@@ -13,7 +13,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
-#include "common/base/num.h"
 #include "common/io/db.h"
 #include "common/io/loop.h"
 #include "policyd/commands/command.h"
@@ -31,10 +30,6 @@
 #define MIGRATIONS_MAX       64
 #define ERROR_MAX            600
 #define PASSWORD_MAX         1024
-
-/* JSON_TABLE came with it. */
-#define SERVER_MAJOR_MIN 10
-#define SERVER_MINOR_MIN 6
 
 enum { TARGET_POLICYD, TARGET_IREDAPD, TARGET_COUNT };
 
@@ -193,23 +188,6 @@ take_version(struct migrate *migrate, const struct db_rows *rows)
 			SLICE_ARG(db_rows_text(rows, 0, 0)));
 }
 
-/* "10.11.6-MariaDB-0+deb12u1" */
-static bool
-is_new_enough(struct slice version)
-{
-	struct slice major, minor;
-	uint64_t a, b;
-
-	if (slice_find(version, '.') < 0)
-		return false;
-	(void)slice_split(&version, '.', &major);
-	(void)slice_split(&version, '.', &minor);
-	return num_parse_u64(major, UINT16_MAX, &a) &&
-	       num_parse_u64(minor, UINT16_MAX, &b) &&
-	       (a > SERVER_MAJOR_MIN ||
-		       (a == SERVER_MAJOR_MIN && b >= SERVER_MINOR_MIN));
-}
-
 static bool
 check_server(struct migrate *migrate, struct target *target)
 {
@@ -225,12 +203,11 @@ check_server(struct migrate *migrate, struct target *target)
 		fail(migrate, target, "cannot be asked");
 		return false;
 	}
-	if (is_new_enough(slice_of(migrate->server_version)) &&
-		strstr(migrate->server_version, "MariaDB") != NULL)
+	if (schema_server_is_supported(slice_of(migrate->server_version)))
 		return true;
 	reply_error(migrate->command, COMMAND_EXIT_REFUSED,
-		"the server is %s; policyd needs MariaDB %d.%d or newer",
-		migrate->server_version, SERVER_MAJOR_MIN, SERVER_MINOR_MIN);
+		"the server is %s; policyd needs MariaDB %s or newer",
+		migrate->server_version, SCHEMA_SERVER_MIN);
 	return false;
 }
 

@@ -1,0 +1,368 @@
+"""policyctl doctor: a correct set-up has no finding; each way to break it has
+one, and the line that is printed mends it."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+DONE, FINDINGS = 0, 1
+
+# As iRedMail has it: submission asks as port 25 does, Amavisd gives mail back
+# on 10025 without asking.
+MASTER_CF = """\
+127.0.0.1:{port} inet n - n - 60 smtpd
+127.0.0.1:587 inet n - n - 60 smtpd
+  -o smtpd_sasl_auth_enable=yes
+  -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+127.0.0.1:10025 inet n - n - - smtpd
+  -o content_filter=
+  -o smtpd_delay_reject=no
+  -o smtpd_client_restrictions=permit_mynetworks,reject
+  -o smtpd_helo_restrictions=
+  -o smtpd_sender_restrictions=
+  -o smtpd_recipient_restrictions=permit_mynetworks,reject
+  -o smtpd_end_of_data_restrictions=
+cleanup unix n - n - 0 cleanup
+"""
+
+LIST = "smtpd_recipient_restrictions"
+END = "smtpd_end_of_data_restrictions"
+
+
+class Wiring:
+    """A copy of Postfix's configuration that a test may spoil."""
+
+    def __init__(self, directory, postfix, policyd):
+        self.directory = directory
+        self.policyd = policyd
+        self.postfix = postfix
+        self.changes = {}
+        self.us = "inet:127.0.0.1:%d" % policyd.ports[0]
+        self.reset()
+
+    def reset(self):
+        """As it should be."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.copytree(self.postfix.config, self.directory)
+        with open(os.path.join(self.directory, "master.cf"), "w") as file:
+            file.write(MASTER_CF.format(port=self.postfix.port))
+        self.postconf("-X", "smtpd_peername_lookup",
+                      "submission_recipient_restrictions",
+                      "submission_relay_restrictions")
+
+    def postconf(self, *words):
+        subprocess.run(["postconf", "-c", self.directory] + list(words),
+                       check=True)
+
+    def set(self, **parameters):
+        for name, value in parameters.items():
+            self.postconf("-e", "%s = %s" % (name, value))
+
+    def add_service(self, text):
+        with open(os.path.join(self.directory, "master.cf"), "a") as file:
+            file.write(text)
+
+    def findings(self):
+        done = self.policyd.ctl_run("--json", "doctor", "--postfix-dir",
+                                    self.directory)
+        assert done.stderr == ""
+        found = json.loads(done.stdout)["findings"]
+        assert done.returncode == (FINDINGS if found else DONE)
+        return found
+
+    def configure(self, **changes):
+        """Changes policyd.conf and has it read."""
+        self.changes.update(changes)
+        self.policyd.configure(**self.changes)
+        self.policyd.ctl("reload")
+
+    def unconfigure(self):
+        self.changes = {}
+        self.configure()
+
+    def mend(self, finding):
+        """Does what the line says, as somebody at a shell would."""
+        line = finding["mend"]
+        assert line, finding
+        if finding["where"].startswith(self.policyd.path + " ["):
+            section = finding["where"].rsplit("[", 1)[1].rstrip("]")
+            key, _, new = line.partition(" =")
+            self.configure(**{section + "." + key: new.strip()})
+            return
+        if line.startswith("policyctl "):
+            line = "%s --config %s %s" % (
+                self.policyd.ctl_path, self.policyd.path,
+                line[len("policyctl "):])
+        environment = dict(os.environ,
+                           MYSQL_UNIX_PORT=self.policyd.database.socket)
+        subprocess.run(["sh", "-ec", line], check=True, env=environment)
+
+    def mended(self, check, severity, *words):
+        """The only finding, which its own line mends."""
+        found = self.findings()
+        assert [(one["check"], one["severity"]) for one in found] == [
+            (check, severity)], found
+        for word in words:
+            assert word in found[0]["what"] + found[0]["where"], found[0]
+        self.mend(found[0])
+        assert self.findings() == []
+        return found[0]
+
+
+@pytest.fixture
+def wiring(postfix, policyd):
+    directory = os.path.join(policyd.directory, "doctor")
+    yield Wiring(directory, postfix, policyd)
+    shutil.rmtree(directory)
+
+
+def value(wiring, name):
+    return subprocess.run(
+        ["postconf", "-c", wiring.directory, "-h", name], check=True,
+        stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def test_a_correct_wiring_has_no_finding(wiring):
+    assert wiring.findings() == []
+    done = wiring.policyd.ctl_run("doctor", "--postfix-dir",
+                                  wiring.directory)
+    assert done.returncode == DONE
+    assert "nothing was found" in done.stdout
+
+
+US = "check_policy_service {us}"
+
+# What a list is changed to, the check, its severity, a word of the finding,
+# and the list after it was mended.
+LISTS = {
+    "not asked": (
+        LIST, "reject_unlisted_recipient, permit_mynetworks,"
+        " reject_unauth_destination",
+        "recipient_stage", "error", "not asked about recipients",
+        "reject_unlisted_recipient, " + US + ", permit_mynetworks,"
+        " reject_unauth_destination"),
+    "not asked, nobody is permitted": (
+        LIST, "reject_unlisted_recipient reject_unauth_destination",
+        "recipient_stage", "error", "not asked about recipients",
+        "reject_unlisted_recipient, reject_unauth_destination, " + US),
+    "not asked, and no list": (
+        LIST, "", "recipient_stage", "error", "not asked about recipients",
+        "reject_unlisted_recipient, " + US),
+    "behind those who are logged in": (
+        LIST, "reject_unlisted_recipient, permit_mynetworks,"
+        " permit_sasl_authenticated, " + US + ", reject_unauth_destination",
+        "recipient_stage", "warning",
+        "permit_mynetworks, permit_sasl_authenticated",
+        "reject_unlisted_recipient, " + US + ", permit_mynetworks,"
+        " permit_sasl_authenticated, reject_unauth_destination"),
+    "behind trusted networks": (
+        LIST, "reject_unlisted_recipient, permit_mynetworks, " + US,
+        "recipient_stage", "note", "permit_mynetworks",
+        "reject_unlisted_recipient, " + US + ", permit_mynetworks"),
+    "behind our own domains": (
+        LIST, "reject_unlisted_recipient, permit_auth_destination, " + US,
+        "recipient_stage", "error", "permit_auth_destination",
+        "reject_unlisted_recipient, " + US + ", permit_auth_destination"),
+    "behind the end": (
+        LIST, "reject_unlisted_recipient, permit, " + US,
+        "recipient_stage", "error", "never asked",
+        "reject_unlisted_recipient, " + US + ", permit"),
+    "only warned": (
+        LIST, "reject_unlisted_recipient, warn_if_reject " + US,
+        "recipient_stage", "error", "warn_if_reject",
+        "reject_unlisted_recipient, " + US),
+    "unlisted recipients": (
+        LIST, "reject_non_fqdn_recipient, " + US + ", permit_mynetworks,"
+        " reject_unlisted_recipient, reject_unauth_destination",
+        "recipient_stage", "note", "do not exist",
+        "reject_non_fqdn_recipient, reject_unlisted_recipient, " + US +
+        ", permit_mynetworks, reject_unauth_destination"),
+    "twice in a list": (
+        LIST, "reject_unlisted_recipient, " + US + ", " + US,
+        "recipient_stage", "note", "more than once",
+        "reject_unlisted_recipient, " + US),
+    "twice in lists": (
+        "smtpd_sender_restrictions", "reject_non_fqdn_sender, " + US,
+        "recipient_stage", "note", "another list",
+        "reject_non_fqdn_sender"),
+    "no end": (
+        END, "", "end_of_data_stage", "error", "limits count nothing", US),
+    "end behind those who are logged in": (
+        END, "permit_sasl_authenticated, " + US,
+        "end_of_data_stage", "warning", "permit_sasl_authenticated",
+        US + ", permit_sasl_authenticated"),
+    "end twice": (
+        END, US + ", " + US, "end_of_data_stage", "error", "several", US),
+    "postgrey": (
+        LIST, "reject_unlisted_recipient, check_policy_service"
+        " inet:127.0.0.1:10023, " + US + ", permit_mynetworks",
+        "other_servers", "warning", "postgrey",
+        "reject_unlisted_recipient, " + US + ", permit_mynetworks"),
+    "iRedAPD": (
+        LIST, "reject_unlisted_recipient, check_policy_service"
+        " inet:127.0.0.1:7777, " + US + ", permit_mynetworks",
+        "other_servers", "error", "iRedAPD",
+        "reject_unlisted_recipient, " + US + ", permit_mynetworks"),
+    "a short time-out": (
+        LIST, "reject_unlisted_recipient, check_policy_service"
+        " {{ {us}, timeout=4s, default_action=DUNNO }}, permit_mynetworks",
+        "policy_client", "error", "decision_deadline",
+        "reject_unlisted_recipient, check_policy_service"
+        " {{ {us}, timeout=100s, default_action=DUNNO }},"
+        " permit_mynetworks"),
+}
+
+
+@pytest.mark.parametrize("lists", [LIST, END, "others"])
+def test_lists_are_mended(wiring, lists):
+    for name, row in LISTS.items():
+        parameter, before, check, severity, word, after = row
+        if (parameter if parameter in (LIST, END) else "others") != lists:
+            continue
+        wiring.reset()
+        wiring.set(**{parameter: before.format(us=wiring.us)})
+        wiring.mended(check, severity, word, parameter)
+        assert value(wiring, parameter) == after.format(us=wiring.us), name
+
+
+RIGHT = [
+    "reject_unlisted_recipient check_policy_service {us} permit_mynetworks",
+    "reject_unlisted_recipient,check_policy_service,{us}",
+    "reject_unlisted_recipient, check_policy_service {{ {us},"
+    " timeout=10s, default_action=DUNNO }}, permit_mynetworks",
+    "reject_unlisted_recipient, $asking, permit_mynetworks",
+    "reject_unlisted_recipient, ours, permit_mynetworks",
+    "reject_unlisted_recipient, outer, permit_mynetworks",
+    "reject_unlisted_recipient, reject_rbl_client permit, " + US,
+    "reject_unlisted_recipient, " + US + ", check_policy_service"
+    " inet:127.0.0.1:12340"]
+
+
+def test_ways_to_ask_that_are_right(wiring):
+    wiring.set(smtpd_restriction_classes="ours, outer",
+               asking=US.format(us=wiring.us), outer="ours",
+               ours="reject_non_fqdn_recipient, " + US.format(us=wiring.us))
+    for text in RIGHT:
+        wiring.set(**{LIST: text.format(us=wiring.us)})
+        assert wiring.findings() == [], text
+
+
+# A parameter of main.cf, the check, its severity, a word of the finding.
+PARAMETERS = [
+    ("smtpd_policy_service_timeout", "5s", "policy_client", "error",
+     "gives up first"),
+    ("smtpd_policy_service_default_action", "550 no", "policy_client",
+     "error", "for good"),
+    ("smtpd_policy_service_default_action", "OK", "policy_client",
+     "warning", "DUNNO"),
+    ("smtpd_policy_service_request_limit", "1", "policy_client", "note",
+     "connection"),
+    ("smtpd_policy_service_max_idle", "20m", "policy_client", "note",
+     "idle_timeout"),
+    ("recipient_delimiter", "-", "delimiters", "warning",
+     "recipient_delimiters"),
+    ("recipient_delimiter", "", "delimiters", "warning",
+     "recipient_delimiters"),
+    ("mynetworks", "127.0.0.0/8, [::1], 192.0.2.0/24 [2001:db8::]/32",
+     "networks", "warning", "192.0.2.0/24, 2001:db8::/32"),
+    ("smtpd_sasl_auth_enable", "yes", "logins", "note", "log in"),
+    ("default_process_limit", "3000", "connections", "warning", "2000"),
+]
+
+
+def test_parameters_are_mended(wiring):
+    for parameter, spoilt, check, severity, word in PARAMETERS:
+        wiring.reset()
+        wiring.postconf("-F", "127.0.0.1:587/inet/process_limit = -")
+        wiring.set(**{parameter: spoilt})
+        wiring.mended(check, severity, word)
+        wiring.unconfigure()
+
+
+def test_loopback_is_trusted_by_both(wiring):
+    for mynetworks in ("127.0.0.1", "", "127.0.0.0/8"
+                       " [::ffff:127.0.0.0]/104 [::1]/128"):
+        wiring.set(mynetworks=mynetworks)
+        assert wiring.findings() == [], mynetworks
+
+
+@pytest.mark.settings({"mail.trusted_networks": "192.0.2.0/24"})
+def test_whom_only_policyd_trusts(wiring):
+    wiring.mended("networks", "note", "192.0.2.0/24")
+
+
+@pytest.mark.settings({"mail.trusted_networks": "192.0.0.0/16"})
+def test_a_larger_network_covers_a_smaller(wiring):
+    wiring.set(mynetworks="127.0.0.1, 192.0.2.0/24")
+    found = wiring.findings()
+    assert [one["severity"] for one in found] == ["note"], found
+
+
+def test_asked_too_early(wiring):
+    wiring.set(smtpd_delay_reject="no", smtpd_sender_restrictions=US.format(
+        us=wiring.us), **{LIST: "reject_unlisted_recipient"})
+    wiring.mended("recipient_stage", "error", "smtpd_delay_reject")
+
+
+def test_a_service_that_does_not_ask(wiring):
+    """Its own list is mended, not the one of main.cf."""
+    wiring.add_service("127.0.0.1:465 inet n - n - - smtpd\n"
+                       "  -o %s=\n  -o { %s = permit_mynetworks, reject }\n"
+                       % (END, LIST))
+    found = wiring.findings()
+    assert {one["check"] for one in found} == {
+        "recipient_stage", "end_of_data_stage"}
+    for one in found:
+        assert "127.0.0.1:465" in one["where"]
+        wiring.mend(one)
+    assert wiring.findings() == []
+
+
+def test_a_filter_that_gives_mail_back_asks(wiring):
+    """It inherits what main.cf has."""
+    wiring.add_service("127.0.0.1:10026 inet n - n - - smtpd\n"
+                       "  -o content_filter=\n")
+    found = wiring.findings()
+    assert {(one["check"], one["severity"]) for one in found} == {
+        ("recipient_stage", "warning"), ("end_of_data_stage", "error")}
+    for one in found:
+        assert "second time" in one["what"]
+        wiring.mend(one)
+    assert wiring.findings() == []
+
+
+def test_no_service(wiring):
+    with open(os.path.join(wiring.directory, "master.cf"), "w") as file:
+        file.write("cleanup unix n - n - 0 cleanup\n")
+    assert [one["check"] for one in wiring.findings()] == ["services"]
+
+
+def test_services_are_listed(wiring):
+    services = wiring.policyd.json("doctor", "--postfix-dir",
+                                   wiring.directory)["services"]
+    assert [(one["kind"], one["asks_at_rcpt"], one["asks_at_end"])
+            for one in services] == [
+        ("everyone", True, True), ("users", True, True),
+        ("a content filter", False, False)]
+
+
+def test_a_line_names_a_directory_with_blanks(wiring):
+    copy = wiring.directory + " o'brien"
+    shutil.copytree(wiring.directory, copy)
+    wiring.directory, old = copy, wiring.directory
+    try:
+        wiring.set(**{END: ""})
+        wiring.mended("end_of_data_stage", "error", END)
+    finally:
+        wiring.directory = old
+        shutil.rmtree(copy)
+
+
+def test_postfix_cannot_be_read(wiring):
+    os.unlink(os.path.join(wiring.directory, "main.cf"))
+    found = wiring.findings()
+    assert [one["check"] for one in found] == ["postfix"]
+    assert "main.cf" in found[0]["what"]
