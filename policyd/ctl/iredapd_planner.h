@@ -100,6 +100,10 @@ struct slice *planner_read_list(struct planner *planner,
 	const struct python_value *value, size_t *n);
 void planner_add_own_database(struct planner *planner);
 
+/* iredapd_outbound.c */
+carry_fn carry_outbound_switch, carry_outbound_whom, carry_outbound_what,
+	carry_outbound_servers;
+
 /* iredapd_plugins.c */
 carry_fn carry_plugins, carry_priorities;
 
