@@ -72,10 +72,11 @@ struct config {
 	struct {
 		struct sock_address *listen; /* policy_listen */
 		size_t n_listen;
-		unsigned policy_socket_mode; /* octal, 0666 */
-		struct sock_address control; /* control_socket, unix */
-		char *control_group;         /* "" for the daemon's own */
-		char *user, *group;          /* group "" for the user's own */
+		unsigned policy_socket_mode;  /* octal, 0666 */
+		struct sock_address control;  /* control_socket, unix */
+		struct sock_address parallel; /* text "" for none */
+		char *control_group;          /* "" for the daemon's own */
+		char *user, *group;           /* group "" for the user's own */
 		unsigned policy_processes;
 		uint64_t stop_timeout_ms; /* SIGTERM: to finish in */
 		uint64_t decision_deadline_ms;

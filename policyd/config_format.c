@@ -106,7 +106,7 @@ config_type_print(const struct config_setting *setting, struct str *out)
 		append_length(setting, "an absolute path", out);
 		break;
 	case CONFIG_ADDRESS:
-		str_append_text(out, "unix:PATH");
+		str_append_text(out, "inet:ADDRESS:PORT or unix:PATH");
 		break;
 	case CONFIG_ADDRESSES:
 		str_append_text(out,

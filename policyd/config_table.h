@@ -17,9 +17,9 @@ enum config_type {
 	CONFIG_MODE,     /* octal */
 	CONFIG_CHOICE,
 	CONFIG_TEXT,
-	CONFIG_WORD, /* text without blanks */
-	CONFIG_PATH, /* absolute, or empty where min is 0 */
-	CONFIG_ADDRESS,
+	CONFIG_WORD,    /* text without blanks */
+	CONFIG_PATH,    /* absolute, or empty where min is 0 */
+	CONFIG_ADDRESS, /* empty where min is 0 */
 	/* lists */
 	CONFIG_ADDRESSES,
 	CONFIG_NETWORKS,

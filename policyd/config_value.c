@@ -131,6 +131,19 @@ parse_address(struct slice text, struct sock_address *out, struct str *why)
 	return false;
 }
 
+/* Empty for none, where min is 0. */
+static bool
+set_address(const struct config_setting *setting, struct slice text,
+	struct config *config, struct str *why)
+{
+	struct sock_address *field = (void *)((char *)config + setting->offset);
+
+	if (text.len > 0 || setting->min > 0)
+		return parse_address(text, field, why);
+	memset(field, 0, sizeof(*field));
+	return true;
+}
+
 static bool
 parse_network(struct slice text, struct network *out, struct str *why)
 {
@@ -264,8 +277,7 @@ config_value_set(const struct config_setting *setting, struct slice text,
 	case CONFIG_PATH:
 		return set_text(setting, text, config, why);
 	case CONFIG_ADDRESS:
-		return parse_address(text,
-			(void *)((char *)config + setting->offset), why);
+		return set_address(setting, text, config, why);
 	case CONFIG_ADDRESSES:
 	case CONFIG_NETWORKS:
 	case CONFIG_WORDS:

@@ -68,8 +68,12 @@ struct decision {
 	int permitting_rule; /* that spared it the rules behind, or -1 */
 	char code[DECISION_CODE_LEN + 1]; /* of a refusal (also observed) */
 	struct slice reply;               /* what follows "action=" */
-	int64_t started_us, finished_us;  /* clock_monotonic_us() */
-	int64_t wall_us;                  /* when it finished, wall clock */
+	/* Of a rehearsal beside another daemon (comparison.h): */
+	struct slice old_reply; /* its answer, "" when there is none */
+	bool has_disagreed;
+	int disagreed_rule; /* enum rule_id, or -1 for none of ours */
+	int64_t started_us, finished_us; /* clock_monotonic_us() */
+	int64_t wall_us;                 /* when it finished, wall clock */
 	bool is_past_deadline;
 	bool has_waited;
 	/* The caller's: */

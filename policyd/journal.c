@@ -153,6 +153,16 @@ tell_taps(struct journal *journal, const struct record *record)
 	}
 }
 
+/*
+ * Beside another daemon nobody is given a code for what both refuse, and the
+ * other daemon writes smtp_sessions.
+ */
+static bool
+is_to_be_stored(const struct decision *decision)
+{
+	return decision->old_reply.len == 0 || decision->has_disagreed;
+}
+
 void
 journal_record(struct journal *journal, const struct decision *decision)
 {
@@ -160,12 +170,14 @@ journal_record(struct journal *journal, const struct decision *decision)
 	struct record *record = record_new(decision);
 
 	journal_log(decision);
-	journal_rows_session(journal->rows, decision);
+	if (decision->old_reply.len == 0)
+		journal_rows_session(journal->rows, decision);
 	if (journal_is_remarkable(decision)) {
 		if (journal_explain(decision, record, node, &journal->json))
 			record_set_json(record, str_slice(&journal->json));
-		journal_rows_decision(journal->rows, decision,
-			describe(journal, record));
+		if (is_to_be_stored(decision))
+			journal_rows_decision(journal->rows, decision,
+				describe(journal, record));
 	}
 	tell_taps(journal, record);
 	keep(journal, record);

@@ -29,6 +29,17 @@ log_verdict(const char *key, const struct decision *decision, int rule)
 	log_line_text(key, slice_of(text));
 }
 
+/* Beside another daemon: what was answered in fact. */
+static void
+log_old_reply(const struct decision *decision)
+{
+	if (decision->old_reply.len == 0)
+		return;
+	log_line_text("old_reply", decision->old_reply);
+	log_line_text("disagrees",
+		decision->has_disagreed ? SLICE("yes") : SLICE("no"));
+}
+
 /* A rule that could not judge must not let through in silence. */
 static void
 log_unavailable(const struct decision *decision)
@@ -102,6 +113,7 @@ journal_log(const struct decision *decision)
 	log_line_text("code", slice_of(decision->code));
 	if (decision->rule >= 0)
 		log_line_text("reply", decision->reply);
+	log_old_reply(decision);
 	log_verdict("permitted_by", decision, decision->permitting_rule);
 	log_verdict("would_have", decision, decision->observed_rule);
 	log_unavailable(decision);
@@ -115,7 +127,8 @@ journal_log(const struct decision *decision)
 bool
 journal_is_remarkable(const struct decision *decision)
 {
-	return decision->rule >= 0 || decision->observed_rule >= 0;
+	return decision->rule >= 0 || decision->observed_rule >= 0 ||
+	       decision->has_disagreed;
 }
 
 static void

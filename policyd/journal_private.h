@@ -42,8 +42,9 @@ enum record_text {
 	RECORD_REPLY,       /* "" for DUNNO */
 	RECORD_SENDER_BARE, /* without extension; "" when that is the same */
 	RECORD_RECIPIENT_BARE,
-	RECORD_MISSING, /* why a rule could not judge */
-	RECORD_PERMIT,  /* why a rule let it through */
+	RECORD_MISSING,   /* why a rule could not judge */
+	RECORD_PERMIT,    /* why a rule let it through */
+	RECORD_OLD_REPLY, /* of the daemon in parallel */
 	RECORD_TEXT_COUNT
 };
 
@@ -67,6 +68,7 @@ struct record {
 	uint8_t stage, action; /* enum stage, enum verdict_action */
 	uint8_t n_rules;
 	int8_t rule, observed_rule, permitting_rule; /* enum rule_id or -1 */
+	bool has_disagreed; /* with the daemon in parallel */
 	char code[DECISION_CODE_LEN + 1];
 	struct record_rule rules[RULE_ID_COUNT]; /* in the order asked */
 	char text[]; /* the texts, one behind the other */
@@ -121,7 +123,10 @@ bool journal_explain(const struct decision *decision,
 	const struct record *record, const char *node, struct str *json);
 /* What the rule that let it through says, or "". */
 struct slice journal_permit_reason(const struct decision *decision);
-/* Refused, deferred, or would have been. */
+/*
+ * Refused, deferred, or would have been; or another daemon in parallel
+ * answered otherwise.
+ */
 bool journal_is_remarkable(const struct decision *decision);
 
 /* --- rows ---------------------------------------------------------------- */

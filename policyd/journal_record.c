@@ -70,6 +70,7 @@ gather_texts(const struct decision *decision,
 	texts[RECORD_RECIPIENT_BARE] = bare_if_other(&req->recipient);
 	texts[RECORD_MISSING] = slice_of(first_missing(decision));
 	texts[RECORD_PERMIT] = journal_permit_reason(decision);
+	texts[RECORD_OLD_REPLY] = decision->old_reply;
 	for (size_t i = 0; i < RECORD_TEXT_COUNT; i++) {
 		texts[i] = slice_part(texts[i], 0,
 			i == RECORD_REPLY ? REPLY_BYTES_MAX : TEXT_BYTES_MAX);
@@ -130,6 +131,7 @@ record_new(const struct decision *decision)
 	record->rule = (int8_t)decision->rule;
 	record->observed_rule = (int8_t)decision->observed_rule;
 	record->permitting_rule = (int8_t)decision->permitting_rule;
+	record->has_disagreed = decision->has_disagreed;
 	memcpy(record->code, decision->code, sizeof(record->code));
 	note_rules(record, decision);
 	return record;
@@ -261,6 +263,19 @@ journal_append_ms(struct str *json, const char *key, int64_t microseconds)
 	append_fraction(json, us % 1000, 3);
 }
 
+/* What another daemon in parallel has answered, which is what was answered. */
+static void
+describe_old_reply(const struct record *record, struct str *json)
+{
+	const struct slice old = record_text(record, RECORD_OLD_REPLY);
+
+	if (old.len == 0)
+		return;
+	journal_append_text(json, "old_reply", old);
+	str_append_text(json, record->has_disagreed ? ",\"disagrees\":true"
+						    : ",\"disagrees\":false");
+}
+
 static struct slice
 rule_text(int rule)
 {
@@ -301,6 +316,7 @@ record_describe_head(const struct record *record, const char *node,
 		rule_text(record->permitting_rule));
 	journal_append_text(json, "reply",
 		reply.len > 0 ? reply : SLICE("DUNNO"));
+	describe_old_reply(record, json);
 	for (size_t i = 0; i < N_ATTRIBUTES; i++)
 		journal_append_text(json, keys[i],
 			record_text(record, (enum record_text)i));

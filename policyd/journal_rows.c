@@ -58,16 +58,16 @@ static const struct db_statement insert_decisions = {
 	.sql = "INSERT IGNORE INTO decision (slot, time_us, is_observed, "
 	       "code, node, stage, rule, action, reply, client_address, "
 	       "client_name, helo_name, sender, recipient, sasl_username, "
-	       "queue_id, instance, detail) "
+	       "queue_id, instance, old_reply, detail) "
 	       "SELECT c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, "
-	       "c13, c14, c15, c16, detail "
+	       "c13, c14, c15, c16, c17, detail "
 	       "FROM JSON_TABLE(?, '$[*]' COLUMNS ("
 	       "c0 TINYINT UNSIGNED PATH '$[0]', "
 	       "c1 BIGINT UNSIGNED PATH '$[1]', "
 	       "c2 TINYINT UNSIGNED PATH '$[2]'" TEXT(3) TEXT(4) TEXT(5) TEXT(6)
 		       TEXT(7) TEXT(8) TEXT(9) TEXT(10) TEXT(11) TEXT(12)
-			       TEXT(13) TEXT(14) TEXT(15) TEXT(
-				       16) ", detail JSON PATH '$[17]')) j",
+			       TEXT(13) TEXT(14) TEXT(15) TEXT(16) TEXT(
+				       17) ", detail JSON PATH '$[18]')) j",
 	.access = DB_WRITES,
 	.params = "s",
 	.columns = "",
@@ -287,10 +287,12 @@ journal_rows_session(struct journal_rows *rows, const struct decision *decision)
 static struct slice
 name_of_rule(const struct decision *decision)
 {
-	const int rule =
+	int rule =
 		decision->rule >= 0 ? decision->rule : decision->observed_rule;
 
-	return slice_of(rule_name((enum rule_id)rule));
+	if (decision->has_disagreed)
+		rule = decision->disagreed_rule;
+	return rule < 0 ? SLICE("") : slice_of(rule_name((enum rule_id)rule));
 }
 
 static void
@@ -328,6 +330,7 @@ journal_rows_decision(struct journal_rows *rows,
 		{ req->login.full, 255 },
 		{ attribute[ATTRIBUTE_queue_id], 64 },
 		{ attribute[ATTRIBUTE_instance], 64 },
+		{ decision->old_reply, 512 },
 	};
 
 	if (!decision->config->decisions.enabled)

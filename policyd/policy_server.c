@@ -11,6 +11,7 @@
 #include "common/io/sock.h"
 #include "common/io/stream.h"
 #include "policyd/engine.h"
+#include "policyd/parallel.h"
 #include "policyd/sources.h"
 
 /* Replies are short and one at a time; a peer that reads none is broken. */
@@ -20,8 +21,8 @@
 
 enum conn_state {
 	CONN_READING, /* for the end of a request */
-	CONN_JUDGING, /* inside engine_judge() */
-	CONN_WAITING, /* for the engine's answer */
+	CONN_JUDGING, /* inside engine_judge() or parallel_ask() */
+	CONN_WAITING, /* for the engine's answer, or the other daemon's */
 	CONN_CLOSING, /* for the output to be sent */
 };
 
@@ -30,8 +31,9 @@ struct conn {
 	struct policy_server *server;
 	struct stream *stream;
 	enum conn_state state;
-	struct decision *decision; /* CONN_WAITING */
-	size_t line_start;         /* of the first unfinished line */
+	struct decision *decision;  /* CONN_WAITING for the engine */
+	struct parallel_link *link; /* NULL unless beside another daemon */
+	size_t line_start;          /* of the first unfinished line */
 	size_t n_requests;
 };
 
@@ -71,8 +73,9 @@ conn_free(struct conn *conn)
 {
 	struct policy_server *server = conn->server;
 
-	if (conn->state == CONN_WAITING)
+	if (conn->decision != NULL)
 		decision_abandon(conn->decision);
+	parallel_link_free(conn->link);
 	stream_free(conn->stream);
 	LIST_REMOVE(conn, entry);
 	server->n_conns--;
@@ -125,20 +128,37 @@ reply(struct conn *conn, struct slice action)
 	conn->n_requests++;
 }
 
+/* The request is answered: on to the next. */
 static void
-on_decided(struct decision *decision, void *arg)
+go_on(struct conn *conn)
 {
-	struct conn *conn = arg;
 	const bool was_waiting = conn->state == CONN_WAITING;
 
-	reply(conn, decision->reply);
-	decision_release(decision);
-	conn->decision = NULL;
 	conn->state = CONN_READING;
 	if (!was_waiting)
 		return; /* process() goes on */
 	stream_resume(conn->stream);
 	process(conn);
+}
+
+static void
+on_decided(struct decision *decision, void *arg)
+{
+	struct conn *conn = arg;
+
+	reply(conn, decision->reply);
+	decision_release(decision);
+	conn->decision = NULL;
+	go_on(conn);
+}
+
+static void
+on_answered(void *arg, struct slice action)
+{
+	struct conn *conn = arg;
+
+	reply(conn, action);
+	go_on(conn);
 }
 
 /*
@@ -179,17 +199,44 @@ find_request(struct conn *conn, struct slice input, const char **err)
 	return 0;
 }
 
+/* Asks the engine, which may answer at once. */
+static int
+ask_engine(struct conn *conn, struct slice text, const char **err)
+{
+	struct decision *decision = engine_judge(conn->server->sources->engine,
+		text, on_decided, conn, err);
+
+	if (decision == NULL)
+		return -1;
+	if (conn->state == CONN_JUDGING)
+		conn->decision = decision;
+	return 0;
+}
+
+/* Asks the other daemon, if policyd runs beside one. */
+static int
+ask(struct conn *conn, struct slice text, const char **err)
+{
+	const struct sources *sources = conn->server->sources;
+
+	if (sources->config->policyd.parallel.text[0] == '\0') {
+		parallel_link_free(conn->link);
+		conn->link = NULL;
+		return ask_engine(conn, text, err);
+	}
+	if (conn->link == NULL)
+		conn->link = parallel_link_new(sources->parallel);
+	return parallel_ask(conn->link, text, on_answered, conn, err);
+}
+
 /* False when the connection is about to be closed. */
 static bool
 judge(struct conn *conn, struct slice text)
 {
-	struct decision *decision;
 	const char *err;
 
 	conn->state = CONN_JUDGING;
-	decision = engine_judge(conn->server->sources->engine, text, on_decided,
-		conn, &err);
-	if (decision == NULL) {
+	if (ask(conn, text, &err) < 0) {
 		refuse_request(conn, err);
 		return false;
 	}
@@ -197,7 +244,6 @@ judge(struct conn *conn, struct slice text)
 	conn->line_start = 0;
 	if (conn->state == CONN_JUDGING) {
 		conn->state = CONN_WAITING;
-		conn->decision = decision;
 		stream_pause(conn->stream);
 	}
 	return true;

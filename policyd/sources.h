@@ -20,6 +20,7 @@ struct instances;
 struct journal;
 struct loop;
 struct notifier;
+struct parallel;
 struct reservations;
 struct schema;
 struct tables;
@@ -43,6 +44,7 @@ struct sources {
 	struct notifier *notifier;         /* notifier.h */
 	struct journal *journal;           /* journal.h */
 	struct engine *engine;             /* engine.h */
+	struct parallel *parallel;         /* parallel.h */
 	struct worker *worker;             /* worker.h */
 	struct schema *schema;             /* schema.h */
 	struct cleanup *cleanup;           /* cleanup.h */

@@ -25,6 +25,7 @@
 #include "policyd/instances.h"
 #include "policyd/journal.h"
 #include "policyd/notifier.h"
+#include "policyd/parallel.h"
 #include "policyd/policy_server.h"
 #include "policyd/schema.h"
 #include "policyd/sources.h"
@@ -303,11 +304,13 @@ make_sources(struct worker *worker, const struct worker_start *start)
 	sources->instances = instances_new(sources->config->limits.instances);
 	sources->notifier = notifier_new(sources);
 	sources->engine = engine_new(sources);
+	sources->parallel = parallel_new(sources);
 }
 
 static void
 free_sources(struct sources *sources)
 {
+	parallel_free(sources->parallel);
 	engine_free(sources->engine);
 	notifier_free(sources->notifier);
 	instances_free(sources->instances);

@@ -27,6 +27,8 @@ enum metric_rule {
 	METRIC_RULE_PERMITTED,   /* the rules behind it were not asked */
 	METRIC_RULE_OBSERVED,    /* would have refused, mode is observe */
 	METRIC_RULE_UNAVAILABLE, /* a fact was unavailable: on_error answered */
+	METRIC_RULE_STRICTER,    /* refuses, the daemon in parallel does not */
+	METRIC_RULE_LAXER,       /* the other way round */
 	METRIC_RULE_COUNT
 };
 

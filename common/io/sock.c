@@ -202,7 +202,10 @@ close_keep_errno(int fd)
 	errno = saved;
 }
 
-/* A socket connected to address, or -1 with errno set. */
+/*
+ * A socket connected to address, or, with SOCK_NONBLOCK, on its way there; or
+ * -1 with errno set.
+ */
 static int
 connect_with(const struct sock_address *address, int flags)
 {
@@ -213,7 +216,7 @@ connect_with(const struct sock_address *address, int flags)
 
 	if (fd < 0)
 		return -1;
-	if (connect(fd, &to.any, len) != 0) {
+	if (connect(fd, &to.any, len) != 0 && errno != EINPROGRESS) {
 		close_keep_errno(fd);
 		return -1;
 	}
@@ -224,6 +227,12 @@ int
 sock_connect(const struct sock_address *address)
 {
 	return connect_with(address, 0);
+}
+
+int
+sock_connect_begin(const struct sock_address *address)
+{
+	return connect_with(address, SOCK_NONBLOCK);
 }
 
 /* --- listening ----------------------------------------------------------- */

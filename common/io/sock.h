@@ -35,6 +35,11 @@ int sock_parse(struct slice text, struct sock_address *out, const char **err);
  */
 int sock_listen(const struct sock_address *address, mode_t mode, gid_t gid,
 	char *err, size_t err_size);
+/*
+ * Begins to connect without waiting; -1 with errno set. Whether it succeeds
+ * shows when the descriptor is read from or written to (stream.h).
+ */
+int sock_connect_begin(const struct sock_address *address);
 /* Blocking connect for programs such as policyctl; -1 with errno set. */
 int sock_connect(const struct sock_address *address);
 

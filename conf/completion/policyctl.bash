@@ -8,6 +8,7 @@ stats:--watch
 explain:--limit
 test:--sender --recipient --client --login --helo --client-name --reverse-name --size --stage --recipients
 tail:--rule --action
+parallel:--rule --limit
 rules
 policy show
 policy set:--reason

@@ -56,7 +56,7 @@ reply_latency(struct command *command)
 static void
 reply_rule_counts(struct command *command, enum rule_id rule)
 {
-	for (size_t i = 0; i < METRIC_RULE_COUNT; i++)
+	for (size_t i = 0; i <= METRIC_RULE_UNAVAILABLE; i++)
 		reply_unsigned(command,
 			metric_rule_get(rule, (enum metric_rule)i));
 }

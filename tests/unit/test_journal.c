@@ -267,7 +267,7 @@ START_TEST(explanation)
 		"[4,1795449600000123,0,\"7K3MZ0A1\",\"node1\",\"RCPT\","
 		"\"throttle\",\"REJECT\",\"REJECT Too \\\"many\\\"\","
 		"\"192.0.2.7\",\"mx.test\",\"helo.test\",\"sender@one.test\","
-		"\"rcpt@two.test\",\"\",\"\",\"1a.2.0\"," HEAD_OF_REFUSAL
+		"\"rcpt@two.test\",\"\",\"\",\"1a.2.0\",\"\"," HEAD_OF_REFUSAL
 		",\"value\":{\"before\":1,\"after\":2}}]}]");
 	close_journal();
 }

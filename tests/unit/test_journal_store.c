@@ -287,10 +287,15 @@ END_TEST
 static void
 make_table(void)
 {
+	static const char *const files[] = {
+		"003_decision.sql",
+		"005_old_reply.sql",
+	};
 	const char *source = getenv("SOURCE_DIR");
 
-	sql("SOURCE %s/conf/sql/policyd/003_decision.sql",
-		source == NULL ? "." : source);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		sql("SOURCE %s/conf/sql/policyd/%s",
+			source == NULL ? "." : source, files[i]);
 }
 
 static Suite *

@@ -1,5 +1,6 @@
-"""A policy server that answers everything with one action: it shows that a
-private Postfix asks, before policyd is blamed for anything."""
+"""A policy server that answers everything with one action, or with what a
+function makes of the attributes (None: it closes the connection). It shows
+that a private Postfix asks, and stands for the daemon that policyd replaces."""
 
 import socket
 import socketserver
@@ -17,8 +18,13 @@ class _Handler(socketserver.StreamRequestHandler):
                 attributes[name] = value
                 continue
             self.server.requests.append(attributes)
+            action = self.server.action
+            if callable(action):
+                action = action(attributes)
             attributes = {}
-            self.wfile.write(b"action=%s\n\n" % self.server.action)
+            if action is None:
+                return
+            self.wfile.write(b"action=%s\n\n" % action)
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -33,8 +39,12 @@ class Dunno:
         self._server.requests = []
         self._server.connections = []
         self.requests = self._server.requests
+        self.connections = self._server.connections
         threading.Thread(target=self._server.serve_forever,
                          daemon=True).start()
+
+    def answer(self, action):
+        self._server.action = action
 
     def stop(self):
         """Also ends the connections, which Postfix would go on using."""
