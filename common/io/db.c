@@ -4,13 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <mysql.h>
-#include <openssl/crypto.h>
-#include <openssl/err.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/base/crypto.h"
 #include "common/base/mem.h"
 #include "common/base/metric.h"
 #include "common/io/db_conn.h"
@@ -312,17 +311,6 @@ db_conn_open(const struct db_config *config, struct db_conn_error *error)
 	return conn;
 }
 
-/*
- * OpenSSL would free all it has when the process ends, under the feet of a
- * thread that is still connecting. It has to be told before anybody uses it,
- * and libcurl does so too.
- */
-__attribute__((constructor)) static void
-keep_openssl_until_the_end(void)
-{
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
-}
-
 void
 db_conn_init_library(void)
 {
@@ -332,17 +320,6 @@ db_conn_init_library(void)
 /* --- a connection on the loop -------------------------------------------- */
 
 static void go_on(struct db_conn *conn, int wait, int result);
-
-/*
- * OpenSSL keeps its errors in a queue of the thread, and what is in it from
- * a connection that broke makes the next "would block" of another one look
- * like an error. libmariadb does not empty it.
- */
-static void
-forget_tls_errors(void)
-{
-	ERR_clear_error();
-}
 
 static void
 watch_ready(void *arg, unsigned events)
@@ -364,7 +341,7 @@ watch_ready(void *arg, unsigned events)
 		ready |= MYSQL_WAIT_READ;
 	if ((events & LOOP_WRITE) != 0)
 		ready |= MYSQL_WAIT_WRITE;
-	forget_tls_errors();
+	crypto_forget_errors();
 	wait = conn->resume(&result, conn->current->stmt, ready);
 	go_on(conn, wait, result);
 }
@@ -847,7 +824,7 @@ db_conn_run(struct db_conn *conn, const struct db_statement *statement,
 	conn->arg = arg;
 	db_rows_begin(&conn->rows, statement->columns);
 	metric_add(METRIC_SQL_STATEMENTS, 1);
-	forget_tls_errors();
+	crypto_forget_errors();
 	wait = conn->current->is_prepared ? start_execute(conn, &result)
 					  : start_prepare(conn, &result);
 	go_on(conn, wait, result);
