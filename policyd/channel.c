@@ -1,5 +1,6 @@
 #include "policyd/channel.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -132,12 +133,11 @@ pack_text(struct str *out, const char *text)
 }
 
 void
-channel_pack_config(const struct config *config, struct str *out)
+channel_pack_config(struct config *config, struct str *out)
 {
 	pack_text(out, config->path);
-	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)
-		pack_text(out, config->db[i].password);
-	pack_text(out, config->notify.password);
+	for (size_t i = 0; i < CONFIG_SECRET_COUNT; i++)
+		pack_text(out, *config_secret(config, i));
 	config_print(config, false, out);
 }
 
@@ -156,29 +156,26 @@ unpack_text(struct slice *bytes, char **out)
 struct config *
 channel_unpack_config(struct slice bytes)
 {
-	char *path = NULL, *secrets[CONFIG_DB_COUNT + 1] = { NULL };
+	char *path = NULL, *secrets[CONFIG_SECRET_COUNT] = { NULL };
 	struct config_errors errors = { NULL, 0 };
 	struct config *config = NULL;
 
 	if (!unpack_text(&bytes, &path))
 		return NULL;
-	for (size_t i = 0; i < CONFIG_DB_COUNT + 1; i++)
+	for (size_t i = 0; i < CONFIG_SECRET_COUNT; i++)
 		if (!unpack_text(&bytes, &secrets[i]))
 			goto out;
 	config = config_parse(bytes, path, &errors);
 	if (config == NULL)
 		goto out;
-	for (size_t i = 0; i < CONFIG_DB_COUNT; i++) {
-		x_free(config->db[i].password);
-		config->db[i].password = secrets[i];
+	for (size_t i = 0; i < CONFIG_SECRET_COUNT; i++) {
+		assert(*config_secret(config, i) == NULL);
+		*config_secret(config, i) = secrets[i];
 		secrets[i] = NULL;
 	}
-	x_free(config->notify.password);
-	config->notify.password = secrets[CONFIG_DB_COUNT];
-	secrets[CONFIG_DB_COUNT] = NULL;
 out:
 	config_errors_free(&errors);
-	for (size_t i = 0; i < CONFIG_DB_COUNT + 1; i++)
+	for (size_t i = 0; i < CONFIG_SECRET_COUNT; i++)
 		if (secrets[i] != NULL)
 			x_free_secret(secrets[i], strlen(secrets[i]));
 	x_free(path);

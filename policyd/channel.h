@@ -51,7 +51,7 @@ bool channel_next(struct channel *channel, enum channel_kind *kind,
 void channel_done(struct channel *channel);
 
 /* A configuration with its passwords, as the bytes of a message. */
-void channel_pack_config(const struct config *config, struct str *out);
+void channel_pack_config(struct config *config, struct str *out);
 /* One reference, or NULL (a bug on the other side). */
 struct config *channel_unpack_config(struct slice bytes);
 

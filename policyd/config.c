@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
@@ -117,6 +118,22 @@ free_password(char **password)
 	*password = NULL;
 }
 
+char **
+config_secret(struct config *config, size_t i)
+{
+	assert(i < CONFIG_SECRET_COUNT);
+	if (i < CONFIG_DB_COUNT)
+		return &config->db[i].password;
+	return i == CONFIG_DB_COUNT ? &config->notify.password
+				    : &config->srs.secrets;
+}
+
+bool
+config_has_srs(const struct config *config)
+{
+	return config->srs.domain[0] != '\0';
+}
+
 void
 config_unref(struct config *config)
 {
@@ -127,17 +144,16 @@ config_unref(struct config *config)
 		return;
 	for (size_t i = 0; i < config_setting_count(); i++)
 		config_value_clear(config_setting_at(i), config);
-	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)
-		free_password(&config->db[i].password);
-	free_password(&config->notify.password);
+	for (size_t i = 0; i < CONFIG_SECRET_COUNT; i++)
+		free_password(config_secret(config, i));
 	x_free(config->path);
 	x_free(config);
 }
 
-/* Fills buffer, or reads less; -1 with errno set. */
-static ssize_t
-read_start(const char *path, char *buffer, size_t size)
+ssize_t
+config_read_start(const char *path, char *buffer, size_t size, mode_t *mode)
 {
+	struct stat status = { .st_mode = 0 };
 	size_t len = 0;
 	ssize_t n;
 	int fd, error;
@@ -145,6 +161,8 @@ read_start(const char *path, char *buffer, size_t size)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return -1;
+	(void)fstat(fd, &status);
+	*mode = status.st_mode;
 	do {
 		n = read(fd, buffer + len, size - len);
 		if (n > 0)
@@ -187,7 +205,8 @@ static char *
 read_password_file(const char *path, const char **err)
 {
 	char buffer[SECRET_MAX + 2];
-	ssize_t len = read_start(path, buffer, sizeof(buffer));
+	mode_t mode;
+	ssize_t len = config_read_start(path, buffer, sizeof(buffer), &mode);
 	char *password;
 
 	if (len < 0) {
@@ -258,6 +277,8 @@ config_read_secrets(struct config *config, struct config_errors *errors)
 	}
 	if (read_password("notify", config->notify.password_file, NULL,
 		    &config->notify.password, errors) < 0)
+		status = -1;
+	if (config_read_srs_secrets(config, errors) < 0)
 		status = -1;
 	return status;
 }

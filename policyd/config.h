@@ -187,6 +187,14 @@ struct config {
 		uint64_t expire_ms;
 	} outbound;
 
+	/* [srs]: senders are rewritten; off while domain is empty */
+	struct {
+		char *domain, *secrets_file;
+		char *secrets; /* one a line, by config_read_secrets() */
+		struct sock_address *forward, *reverse, *socketmap;
+		size_t n_forward, n_reverse, n_socketmap;
+	} srs;
+
 	/* [notify]: mail to the administrator */
 	struct {
 		char *smtp_url; /* smtp://127.0.0.1:25, "" for no mail */
@@ -229,10 +237,16 @@ struct config *config_parse(struct slice text, const char *path,
 /* The same from a file of at most CONFIG_FILE_MAX bytes. */
 struct config *config_load(const char *path, struct config_errors *errors);
 /*
- * Reads the passwords from their files or environment variables; done by the
- * supervisor while it still may. 0, or -1 and errors added.
+ * Reads the passwords from their files or environment variables, and the
+ * secrets of SRS; done by the supervisor while it still may. 0, or -1 and
+ * errors added.
  */
 int config_read_secrets(struct config *config, struct config_errors *errors);
+/* What it has read, one text after the other. */
+#define CONFIG_SECRET_COUNT ((size_t)CONFIG_DB_COUNT + 2)
+char **config_secret(struct config *config, size_t i);
+/* Whether senders are rewritten. */
+bool config_has_srs(const struct config *config);
 /* Adds one; after the first 1000 the rest is only said to exist. */
 void config_error_add(struct config_errors *errors, unsigned line,
 	const char *format, ...) __attribute__((format(printf, 3, 4)));

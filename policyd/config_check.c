@@ -1,7 +1,10 @@
 #include "policyd/config_table.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "common/mail/address.h"
 
 struct check {
 	const struct config *config;
@@ -44,28 +47,71 @@ report(struct check *check, const void *field, const void *other,
 		"[%s] %s: %s", setting->section, setting->key, text);
 }
 
+/* A list of sockets: its setting, and what is in it. */
+struct sockets {
+	const void *field;
+	const struct sock_address *items;
+	size_t n;
+};
+
+/* Reports what is in both lists, or twice in one. */
+static void
+check_two_lists(struct check *check, const struct sockets *a,
+	const struct sockets *b)
+{
+	char text[96] = "names a socket twice";
+
+	if (a != b)
+		(void)snprintf(text, sizeof(text), "is a socket of %s, too",
+			config_setting_at(row_of_field(check, b->field))->key);
+	for (size_t i = 0; i < a->n; i++)
+		for (size_t j = 0; j < (a == b ? i : b->n); j++)
+			if (strcmp(a->items[i].text, b->items[j].text) == 0)
+				report(check, a->field, b->field, text);
+}
+
 static void
 check_sockets(struct check *check)
 {
 	const struct config *config = check->config;
-	const struct sock_address *listen = config->policyd.listen;
 	const struct sock_address *control = &config->policyd.control;
+	const struct sockets lists[] = {
+		{ &config->policyd.listen, config->policyd.listen,
+			config->policyd.n_listen },
+		{ control, control, 1 },
+		{ &config->srs.forward, config->srs.forward,
+			config->srs.n_forward },
+		{ &config->srs.reverse, config->srs.reverse,
+			config->srs.n_reverse },
+		{ &config->srs.socketmap, config->srs.socketmap,
+			config->srs.n_socketmap },
+	};
+	/* Without a domain those of SRS are not opened. */
+	const size_t n = config_has_srs(config) ? 5 : 2;
 
 	if (!control->is_unix)
 		report(check, control, control,
 			"must be a unix socket, such as "
 			"unix:/run/policyd/control");
-	for (size_t i = 0; i < config->policyd.n_listen; i++) {
-		if (strcmp(listen[i].text, control->text) == 0)
-			report(check, control, &config->policyd.listen,
-				"is a socket of policy_listen, too");
-		for (size_t j = 0; j < i; j++) {
-			if (strcmp(listen[i].text, listen[j].text) == 0)
-				report(check, &config->policyd.listen,
-					&config->policyd.listen,
-					"names a socket twice");
-		}
-	}
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j <= i; j++)
+			check_two_lists(check, &lists[i], &lists[j]);
+}
+
+static void
+check_srs(struct check *check)
+{
+	const struct config *config = check->config;
+	const bool has_file = config->srs.secrets_file[0] != '\0';
+
+	if (config_has_srs(config) != has_file)
+		report(check, &config->srs.domain, &config->srs.secrets_file,
+			"and secrets_file need each other");
+	if (config_has_srs(config) &&
+		!domain_is_plain(slice_of(config->srs.domain)))
+		report(check, &config->srs.domain, &config->srs.domain,
+			"is not the name of a mail domain, such as "
+			"srs.example.com");
 }
 
 static void
@@ -171,5 +217,6 @@ config_check(const struct config *config, const struct config_origin *origins,
 	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)
 		check_db(&check, &config->db[i]);
 	check_greylisting(&check);
+	check_srs(&check);
 	check_notify(&check);
 }

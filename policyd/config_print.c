@@ -119,6 +119,17 @@ is_same(const struct config_setting *setting, const struct config *a,
 	return same;
 }
 
+static bool
+is_restart_needed(const struct config_setting *setting,
+	const struct config *old, const struct config *new)
+{
+	if ((setting->flags & CONFIG_RESTART_FROM_EMPTY) != 0 &&
+		config_load_text(setting, old)[0] == '\0')
+		return config_load_text(setting, new)[0] != '\0';
+	return (setting->flags & CONFIG_RESTART) != 0 &&
+	       !is_same(setting, old, new);
+}
+
 void
 config_restart_needed(const struct config *old, const struct config *new,
 	struct str *out)
@@ -127,8 +138,7 @@ config_restart_needed(const struct config *old, const struct config *new,
 	const struct config_setting *setting;
 
 	while ((setting = next_setting(&at, &section))) {
-		if (!(setting->flags & CONFIG_RESTART) ||
-			is_same(setting, old, new))
+		if (!is_restart_needed(setting, old, new))
 			continue;
 		if (out->len > 0)
 			str_append_text(out, ", ");

@@ -170,7 +170,7 @@ static const struct config_setting settings[] = {
 		"sockets on which Postfix asks"),
 	RANGE(CONFIG_MODE, "policyd", "policy_socket_mode",
 		policyd.policy_socket_mode, "0666", 0, 0777, CONFIG_RESTART,
-		"permissions of the unix sockets in policy_listen"),
+		"permissions of the unix sockets on which Postfix asks"),
 	RANGE(CONFIG_ADDRESS, "policyd", "control_socket", policyd.control,
 		"unix:/run/policyd/control", 1, 0, CONFIG_RESTART,
 		"unix socket on which policyctl asks"),
@@ -413,6 +413,21 @@ static const struct config_setting settings[] = {
 		"no", 0,
 		"match all wildcard forms of an address, not only the last two"),
 
+	WORD("srs", "domain", srs.domain, "", 0, 253,
+		CONFIG_RESTART_FROM_EMPTY,
+		"domain of rewritten senders; empty to rewrite none"),
+	PATH("srs", "secrets_file", srs.secrets_file, "", 0, PATH_LENGTH_MAX, 0,
+		"file with secrets, one a line; the first one signs"),
+	LIST(CONFIG_ADDRESSES, "srs", "forward_listen", srs.forward,
+		srs.n_forward, "inet:127.0.0.1:7778", 0, CONFIG_ITEMS_MAX,
+		CONFIG_RESTART, "sockets for sender_canonical_maps = tcp:"),
+	LIST(CONFIG_ADDRESSES, "srs", "reverse_listen", srs.reverse,
+		srs.n_reverse, "inet:127.0.0.1:7779", 0, CONFIG_ITEMS_MAX,
+		CONFIG_RESTART, "sockets for recipient_canonical_maps = tcp:"),
+	LIST(CONFIG_ADDRESSES, "srs", "socketmap_listen", srs.socketmap,
+		srs.n_socketmap, "unix:/run/policyd/srs", 0, CONFIG_ITEMS_MAX,
+		CONFIG_RESTART, "sockets for both by the names of maps"),
+
 	WORD("notify", "smtp_url", notify.smtp_url, "", 0, 255, 0,
 		"server that takes the mail; empty for no mail"),
 	TEXT("notify", "user", notify.user, "", 0, 255, 0,
@@ -449,6 +464,7 @@ static const struct config_section sections[] = {
 #define RULE(name_, mode_) { #name_, "The rule " #name_ "." },
 #include "policyd/rules/rules.def"
 #undef RULE
+	{ "srs", "Rewriting senders (SRS)." },
 	{ "notify", "Mail to the administrator when a limit is reached." },
 };
 

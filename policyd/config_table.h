@@ -34,6 +34,8 @@ struct config_choice {
 
 enum config_flags {
 	CONFIG_RESTART = 1, /* a reload does not put it in force */
+	/* nor this one, when it was empty and is not any more */
+	CONFIG_RESTART_FROM_EMPTY = 2,
 };
 
 struct config_setting {
@@ -100,6 +102,16 @@ bool config_next_item(struct slice *rest, struct slice *item);
 
 /* Text for a message: in quotes, and cut when it is long. */
 void config_quote(struct slice text, struct str *out);
+
+/*
+ * Fills buffer from a file, or reads less; its mode in *mode. -1 with errno
+ * set.
+ */
+ssize_t config_read_start(const char *path, char *buffer, size_t size,
+	mode_t *mode);
+/* The part of config_read_secrets() in config_srs.c. */
+int config_read_srs_secrets(struct config *config,
+	struct config_errors *errors);
 
 /* Where in the file a setting was, by row. */
 struct config_origin {

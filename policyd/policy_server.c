@@ -13,6 +13,7 @@
 #include "policyd/engine.h"
 #include "policyd/parallel.h"
 #include "policyd/sources.h"
+#include "policyd/worker.h"
 
 /* Replies are short and one at a time; a peer that reads none is broken. */
 #define OUTPUT_MAX            ((size_t)64 << 10)
@@ -329,7 +330,8 @@ policy_server_configure(struct policy_server *server)
 }
 
 struct policy_server *
-policy_server_new(struct sources *sources, const int *fds, size_t n_fds)
+policy_server_new(struct sources *sources, const struct worker_socket *sockets,
+	size_t n_sockets)
 {
 	struct policy_server *server = x_new(struct policy_server);
 
@@ -337,11 +339,12 @@ policy_server_new(struct sources *sources, const int *fds, size_t n_fds)
 	LIST_INIT(&server->conns);
 	SLIST_INIT(&server->limits);
 	policy_server_configure(server);
-	server->listeners = x_new_array(n_fds, struct listener *);
-	for (size_t i = 0; i < n_fds; i++)
-		server->listeners[i] =
-			listener_new(sources->loop, fds[i], on_accept, server);
-	server->n_listeners = n_fds;
+	server->listeners = x_new_array(n_sockets, struct listener *);
+	for (size_t i = 0; i < n_sockets; i++)
+		if (sockets[i].use == WORKER_SOCKET_POLICY)
+			server->listeners[server->n_listeners++] =
+				listener_new(sources->loop, sockets[i].fd,
+					on_accept, server);
 	return server;
 }
 

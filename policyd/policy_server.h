@@ -14,10 +14,11 @@
 
 struct policy_server;
 struct sources;
+struct worker_socket;
 
-/* fds are listening descriptors, kept but not closed. */
-struct policy_server *policy_server_new(struct sources *sources, const int *fds,
-	size_t n_fds);
+/* Listens on those of the sockets that are for it; they are not closed. */
+struct policy_server *policy_server_new(struct sources *sources,
+	const struct worker_socket *sockets, size_t n_sockets);
 /* Drops every connection; decisions in flight are abandoned. */
 void policy_server_free(struct policy_server *server);
 /*

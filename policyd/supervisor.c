@@ -21,6 +21,7 @@
 #include "common/io/sock.h"
 #include "policyd/channel.h"
 #include "policyd/config.h"
+#include "policyd/host_name.h"
 #include "policyd/privileges.h"
 #include "policyd/sd_notify.h"
 #include "policyd/worker.h"
@@ -53,10 +54,11 @@ struct child {
 struct supervisor {
 	struct config *config;
 	struct privileges privileges;
-	int *policy_fds;
 	/* As bound at the start: a reload may write others. */
-	struct sock_address *policy_addresses;
-	size_t n_policy_fds;
+	struct worker_socket *sockets;
+	struct sock_address *addresses; /* of the sockets */
+	size_t n_sockets;
+	char *host_name;
 	struct child *children;
 	size_t n_children;
 	int signal_fd;
@@ -119,22 +121,69 @@ control_address(const struct config *config, unsigned process,
 }
 
 static int
+open_list(struct supervisor *supervisor, enum worker_socket_use use,
+	const struct sock_address *addresses, size_t n)
+{
+	const size_t n_all = supervisor->n_sockets + n;
+
+	supervisor->sockets = x_realloc_array(supervisor->sockets, n_all,
+		sizeof(supervisor->sockets[0]));
+	supervisor->addresses = x_realloc_array(supervisor->addresses, n_all,
+		sizeof(supervisor->addresses[0]));
+	for (size_t i = 0; i < n; i++) {
+		const size_t at = supervisor->n_sockets;
+		const int fd = listen_on(&addresses[i],
+			(mode_t)supervisor->config->policyd.policy_socket_mode,
+			-1);
+
+		if (fd < 0)
+			return -1;
+		supervisor->addresses[at] = addresses[i];
+		supervisor->sockets[at].use = use;
+		supervisor->sockets[at].fd = fd;
+		supervisor->n_sockets++;
+	}
+	return 0;
+}
+
+/* Where Postfix asks. */
+static int
+open_lists(struct supervisor *supervisor)
+{
+	const struct config *config = supervisor->config;
+	const struct {
+		enum worker_socket_use use;
+		const struct sock_address *addresses;
+		size_t n;
+	} lists[] = {
+		{ WORKER_SOCKET_POLICY, config->policyd.listen,
+			config->policyd.n_listen },
+		{ WORKER_SOCKET_SRS_FORWARD, config->srs.forward,
+			config->srs.n_forward },
+		{ WORKER_SOCKET_SRS_REVERSE, config->srs.reverse,
+			config->srs.n_reverse },
+		{ WORKER_SOCKET_SRS_SOCKETMAP, config->srs.socketmap,
+			config->srs.n_socketmap },
+	};
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		if (lists[i].use != WORKER_SOCKET_POLICY &&
+			!config_has_srs(config))
+			continue;
+		if (open_list(supervisor, lists[i].use, lists[i].addresses,
+			    lists[i].n) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
 open_sockets(struct supervisor *supervisor)
 {
 	const struct config *config = supervisor->config;
 
-	supervisor->policy_fds = x_new_array(config->policyd.n_listen, int);
-	supervisor->policy_addresses =
-		x_new_array(config->policyd.n_listen, struct sock_address);
-	for (size_t i = 0; i < config->policyd.n_listen; i++) {
-		const int fd = listen_on(&config->policyd.listen[i],
-			(mode_t)config->policyd.policy_socket_mode, -1);
-
-		if (fd < 0)
-			return -1;
-		supervisor->policy_addresses[i] = config->policyd.listen[i];
-		supervisor->policy_fds[supervisor->n_policy_fds++] = fd;
-	}
+	if (open_lists(supervisor) < 0)
+		return -1;
 	for (size_t i = 0; i < supervisor->n_children; i++) {
 		struct child *child = &supervisor->children[i];
 
@@ -151,10 +200,10 @@ open_sockets(struct supervisor *supervisor)
 static void
 close_sockets(struct supervisor *supervisor)
 {
-	for (size_t i = 0; i < supervisor->n_policy_fds; i++) {
-		close(supervisor->policy_fds[i]);
-		if (supervisor->policy_addresses[i].is_unix)
-			unlink(supervisor->policy_addresses[i].path);
+	for (size_t i = 0; i < supervisor->n_sockets; i++) {
+		close(supervisor->sockets[i].fd);
+		if (supervisor->addresses[i].is_unix)
+			unlink(supervisor->addresses[i].path);
 	}
 	for (size_t i = 0; i < supervisor->n_children; i++) {
 		struct child *child = &supervisor->children[i];
@@ -175,8 +224,9 @@ run_child(struct supervisor *supervisor, struct child *child, int channel_fd)
 	const struct worker_start start = {
 		.config = config_ref(supervisor->config),
 		.process = child->process,
-		.policy_fds = supervisor->policy_fds,
-		.n_policy_fds = supervisor->n_policy_fds,
+		.sockets = supervisor->sockets,
+		.n_sockets = supervisor->n_sockets,
+		.host_name = supervisor->host_name,
 		.control_fd = child->control_fd,
 		.channel_fd = channel_fd,
 	};
@@ -204,8 +254,9 @@ run_child(struct supervisor *supervisor, struct child *child, int channel_fd)
 	status = worker_run(&start);
 	config_unref(supervisor->config);
 	x_free(supervisor->children);
-	x_free(supervisor->policy_fds);
-	x_free(supervisor->policy_addresses);
+	x_free(supervisor->sockets);
+	x_free(supervisor->addresses);
+	x_free(supervisor->host_name);
 	return status;
 }
 
@@ -413,7 +464,7 @@ announce(struct supervisor *supervisor)
 		return;
 	supervisor->is_announced = true;
 	log_info("ready: %zu listening sockets, %zu policy processes",
-		supervisor->n_policy_fds, supervisor->n_children);
+		supervisor->n_sockets, supervisor->n_children);
 	sd_notify_send("READY=1");
 }
 
@@ -622,8 +673,9 @@ supervisor_free(struct supervisor *supervisor)
 	for (size_t i = 0; i < supervisor->n_children; i++)
 		channel_free(&supervisor->children[i].channel);
 	x_free(supervisor->children);
-	x_free(supervisor->policy_fds);
-	x_free(supervisor->policy_addresses);
+	x_free(supervisor->sockets);
+	x_free(supervisor->addresses);
+	x_free(supervisor->host_name);
 	config_unref(supervisor->config);
 	log_close();
 }
@@ -640,6 +692,9 @@ prepare(struct supervisor *supervisor)
 		return EX_NOUSER;
 	}
 	make_children(supervisor);
+	supervisor->host_name = config_has_srs(supervisor->config)
+					? host_name_find()
+					: x_strdup("");
 	if (open_sockets(supervisor) < 0)
 		return EX_OSERR;
 	if (!supervisor->is_foreground && daemon(0, 0) < 0) {

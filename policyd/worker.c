@@ -29,6 +29,7 @@
 #include "policyd/policy_server.h"
 #include "policyd/schema.h"
 #include "policyd/sources.h"
+#include "policyd/srs_server.h"
 
 #define NODE_MAX 64
 /* How often a stopping process looks whether its writes are through. */
@@ -51,8 +52,9 @@ struct worker {
 	struct loop_signal *terminate, *hangup, *interrupt;
 	struct loop_timer *stop_timer;
 	struct policy_server *policy_server;
-	int64_t stop_until_us; /* 0 while not stopping */
-	bool is_drained;
+	struct srs_server *srs_server;
+	int64_t stop_until_us;    /* 0 while not stopping */
+	unsigned n_to_be_drained; /* servers that still have connections */
 	struct reload_wish wishes[RELOAD_WISHES_MAX]; /* oldest first */
 	size_t n_wishes;
 };
@@ -81,10 +83,11 @@ look_whether_done(void *arg)
 	struct worker *worker = arg;
 	const bool is_late = clock_monotonic_us() > worker->stop_until_us;
 
-	if (is_late || (worker->is_drained && !has_writes_waiting(worker))) {
+	if (is_late ||
+		(worker->n_to_be_drained == 0 && !has_writes_waiting(worker))) {
 		if (is_late)
 			log_warning("stop_timeout is over: %s",
-				worker->is_drained
+				worker->n_to_be_drained == 0
 					? "writes to the database are lost"
 					: "requests are left unanswered");
 		loop_stop(worker->sources.loop);
@@ -98,7 +101,9 @@ on_drained(void *arg)
 {
 	struct worker *worker = arg;
 
-	worker->is_drained = true;
+	worker->n_to_be_drained--;
+	if (worker->n_to_be_drained > 0)
+		return;
 	journal_hurry(worker->sources.journal);
 	loop_timer_set(worker->stop_timer, 0);
 }
@@ -115,7 +120,9 @@ stop(void *arg)
 				(int64_t)config->policyd.stop_timeout_ms * 1000;
 	loop_timer_set(worker->stop_timer, STOP_LOOK_MS);
 	cleanup_stop(worker->sources.cleanup);
+	worker->n_to_be_drained = 2;
 	policy_server_drain(worker->policy_server, on_drained, worker);
+	srs_server_drain(worker->srs_server, on_drained, worker);
 }
 
 static void
@@ -141,6 +148,7 @@ take_config(struct worker *worker, struct slice bytes)
 	sources->config = config;
 	log_open("policyd", &config->log);
 	policy_server_configure(worker->policy_server);
+	srs_server_configure(worker->srs_server);
 	triplets_configure(sources->triplets);
 	cleanup_configure(sources->cleanup);
 	tables_refresh(sources->tables, NULL, NULL);
@@ -288,6 +296,7 @@ make_sources(struct worker *worker, const struct worker_start *start)
 	sources->worker = worker;
 	sources->config = start->config;
 	sources->process = start->process;
+	sources->host_name = start->host_name;
 	sources->started_at = clock_wall();
 	name_node(sources);
 	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)
@@ -385,12 +394,15 @@ worker_run(const struct worker_start *start)
 	make_loop(worker, start->channel_fd);
 	make_sources(worker, start);
 	worker->policy_server = policy_server_new(&worker->sources,
-		start->policy_fds, start->n_policy_fds);
+		start->sockets, start->n_sockets);
+	worker->srs_server = srs_server_new(&worker->sources, start->sockets,
+		start->n_sockets);
 	worker->sources.control = control_new(&worker->sources, fd);
 	(void)channel_send(worker->channel.fd, CHANNEL_READY, SLICE(""));
 	loop_run(worker->sources.loop);
 
 	control_free(worker->sources.control);
+	srs_server_free(worker->srs_server);
 	policy_server_free(worker->policy_server);
 	free_sources(&worker->sources);
 	free_loop(worker);

@@ -14,11 +14,26 @@
 struct config;
 struct worker;
 
+/* A listening socket, and what is asked there. */
+enum worker_socket_use {
+	WORKER_SOCKET_POLICY,
+	WORKER_SOCKET_SRS_FORWARD,
+	WORKER_SOCKET_SRS_REVERSE,
+	WORKER_SOCKET_SRS_SOCKETMAP,
+	WORKER_SOCKET_COUNT
+};
+
+struct worker_socket {
+	enum worker_socket_use use;
+	int fd;
+};
+
 struct worker_start {
 	struct config *config; /* one reference is taken over */
 	unsigned process;      /* 0 .. policy_processes-1 */
-	const int *policy_fds;
-	size_t n_policy_fds;
+	const struct worker_socket *sockets;
+	size_t n_sockets;
+	const char *host_name; /* "" unless SRS needs it */
 	int control_fd;
 	int channel_fd; /* to the supervisor */
 };

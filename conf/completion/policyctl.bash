@@ -36,6 +36,13 @@ throttle set:--period --msg-size --max-msgs --max-quota --max-rcpts
 throttle unset
 throttle reset
 throttle fix-priorities:--dry-run
+srs encode
+srs decode
+srs keys
+srs new-key
+srs exclude list:--limit
+srs exclude add
+srs exclude remove
 config check
 config show:--all
 db migrate:--plan --sql-dir --user --password-file

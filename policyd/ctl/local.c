@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/crypto.h"
 #include "common/base/mem.h"
 #include "policyd/commands/command.h"
 #include "policyd/commands/reply.h"
@@ -102,6 +103,7 @@ remark_passwords(struct command *command, const struct config *config)
 	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)
 		remark_password(command, config->db[i].password_file);
 	remark_password(command, config->notify.password_file);
+	remark_password(command, config->srs.secrets_file);
 }
 
 void
@@ -121,6 +123,20 @@ command_config_check(struct command *command)
 	}
 	config_unref(config);
 	config_errors_free(&errors);
+}
+
+/* --- srs new-key -------------------------------------------------------- */
+
+void
+command_srs_new_key(struct command *command)
+{
+	unsigned char bytes[24];
+	char text[CRYPTO_BASE64_SIZE(sizeof(bytes))];
+
+	crypto_random(bytes, sizeof(bytes));
+	crypto_base64(bytes, sizeof(bytes), text);
+	reply_text(command, "%s", text);
+	reply_end(command, COMMAND_EXIT_DONE);
 }
 
 /* --- version ------------------------------------------------------------ */

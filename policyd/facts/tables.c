@@ -12,6 +12,7 @@
 #include "policyd/facts/limits.h"
 #include "policyd/facts/rdns.h"
 #include "policyd/facts/setting.h"
+#include "policyd/facts/srs_exclude.h"
 #include "policyd/facts/table.h"
 #include "policyd/request.h"
 #include "policyd/sources.h"
@@ -62,6 +63,7 @@ static const struct table_kind *const kinds[TABLE_COUNT] = {
 	[TABLE_THROTTLE] = &table_throttle,
 	[TABLE_RDNS] = &table_rdns,
 	[TABLE_SETTING] = &table_setting,
+	[TABLE_SRS_EXCLUDE] = &table_srs_exclude,
 };
 
 static const char *const db_names[CONFIG_DB_COUNT] = {

@@ -34,6 +34,7 @@ enum table_id {
 	TABLE_THROTTLE,               /* iredapd.throttle */
 	TABLE_RDNS,                   /* iredapd.wblist_rdns */
 	TABLE_SETTING,                /* policyd.setting */
+	TABLE_SRS_EXCLUDE,            /* iredapd.srs_exclude_domains */
 	TABLE_COUNT
 };
 

@@ -19,6 +19,7 @@
 #include "policyd/engine.h"
 #include "policyd/policy_server.h"
 #include "policyd/sources.h"
+#include "policyd/worker.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -260,8 +261,8 @@ static void
 serve(size_t fragment)
 {
 	struct sources sources = { .config = config };
-	const int fd = 0;
-	struct policy_server *server = policy_server_new(&sources, &fd, 1);
+	const struct worker_socket socket = { WORKER_SOCKET_POLICY, 0 };
+	struct policy_server *server = policy_server_new(&sources, &socket, 1);
 	bool is_moving = true;
 
 	run.accept(run.accept_arg, 0);

@@ -9,6 +9,7 @@
 #include "policyd/facts/limits.h"
 #include "policyd/facts/rdns.h"
 #include "policyd/facts/setting.h"
+#include "policyd/facts/srs_exclude.h"
 #include "policyd/sources.h"
 #include "tests/unit/fake_rows.h"
 
@@ -32,6 +33,7 @@ static const struct table_kind *const kinds[TABLE_COUNT] = {
 	&table_throttle,
 	&table_rdns,
 	&table_setting,
+	&table_srs_exclude,
 };
 
 struct tables *
