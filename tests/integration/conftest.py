@@ -22,6 +22,8 @@ TABLES = ("iredapd.throttle_tracking", "iredapd.throttle",
           "iredapd.greylisting_whitelist_domains", "iredapd.wblist_rdns",
           "iredapd.smtp_sessions", "iredapd.senderscore_cache",
           "policyd.setting", "policyd.decision", "policyd.lease")
+          "iredapd.srs_exclude_domains",
+          "iredapd.smtp_sessions", "policyd.setting", "policyd.decision")
 
 
 def pytest_collection_modifyitems(items):

@@ -495,7 +495,7 @@ START_TEST(print_shows_what_is_set)
 	ck_assert_ptr_nonnull(
 		strstr(text, "(default)\npolicy_processes = 1\n"));
 	ck_assert_ptr_nonnull(strstr(text,
-		"\n# permissions of the unix sockets in policy_listen\n"
+		"\n# permissions of the unix sockets on which Postfix asks\n"
 		"policy_socket_mode = 0007\n"));
 	x_free(text);
 	config_unref(config);

@@ -212,6 +212,7 @@ static const struct {
 	{ "equals", "=x@example.org", NULL },
 	{ "plus", "+x@example.org", NULL },
 	{ "percent", "50%off@example.org", NULL },
+	{ "the rest of atext", "a!#&*/?^_`{|}~@example.org", NULL },
 	{ "slash", "c=de/o=x@example.org", NULL },
 	{ "like prvs", "prvs=0123=x@example.org", NULL },
 	{ "UTF-8", "j\xc3\xbcrgen@example.org", NULL },

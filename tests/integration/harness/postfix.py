@@ -112,7 +112,9 @@ class Postfix:
         with open(os.path.join(self.directory, name), "w") as file:
             file.write(text)
 
-    def configure(self, mailboxes=("alice@example.com", "bob@example.com")):
+    def configure(self, mailboxes=("alice@example.com", "bob@example.com"),
+                  more=""):
+        """more: lines for main.cf, behind all others."""
         for name in ("etc", "queue", "data"):
             os.makedirs(os.path.join(self.directory, name), exist_ok=True)
         shutil.chown(os.path.join(self.directory, "data"), "postfix")
@@ -120,7 +122,7 @@ class Postfix:
         self._write("virtual_mailbox",
                     "".join("%s x\n" % one for one in mailboxes))
         self._write("etc/main.cf", (MAIN_CF + SUBMISSION).format(
-            directory=self.directory, policy=self.policy))
+            directory=self.directory, policy=self.policy) + more)
         self._write("etc/master.cf", MASTER_CF.format(
             port=self.port, submission_port=self.submission_port))
         return self
