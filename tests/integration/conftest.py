@@ -21,9 +21,8 @@ TABLES = ("iredapd.throttle_tracking", "iredapd.throttle",
           "iredapd.greylisting_whitelist_domain_spf",
           "iredapd.greylisting_whitelist_domains", "iredapd.wblist_rdns",
           "iredapd.smtp_sessions", "iredapd.senderscore_cache",
-          "policyd.setting", "policyd.decision", "policyd.lease")
           "iredapd.srs_exclude_domains",
-          "iredapd.smtp_sessions", "policyd.setting", "policyd.decision")
+          "policyd.setting", "policyd.decision", "policyd.lease")
 
 
 def pytest_collection_modifyitems(items):
