@@ -128,8 +128,10 @@ START_TEST(chunks_leave_nothing_out)
 	    " comment) SELECT '@.', CONCAT('10.', seq DIV 256, '.', seq %% 256,"
 	    " '.0/24'), 'AUTO-UPDATE' FROM seq_1_to_%d;"
 	    "INSERT INTO wblist_rdns (rdns) SELECT CONCAT('.h', seq,"
+	    " '.example') FROM seq_1_to_%d;"
+	    "INSERT INTO srs_exclude_domains (domain) SELECT CONCAT('.h', seq,"
 	    " '.example') FROM seq_1_to_%d",
-		ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS);
+		ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS);
 	refresh();
 	ck_assert_ptr_null(tables_problem_next(tables, NULL));
 	for (size_t i = 0; i < TABLE_COUNT; i++)
@@ -175,6 +177,8 @@ static const struct {
 	{ TABLE_RDNS, "UPDATE wblist_rdns SET rdns = 'a.example' LIMIT 1" },
 	{ TABLE_SETTING, "UPDATE setting SET value = 'no' WHERE value = 'yes'"
 			 " LIMIT 1" },
+	{ TABLE_SRS_EXCLUDE,
+		"UPDATE srs_exclude_domains SET domain = 'a.example' LIMIT 1" },
 };
 
 START_TEST(every_change_is_noticed)
