@@ -5,14 +5,16 @@
  * EXPLAIN, for each: count and find are a range on the index of the time and
  * need nothing but the index (throttle_tracking: by primary key, with the
  * rule by its primary key; it has no index on times, and no more rows than
- * accounts); remove is k, then t by eq_ref on the primary key. Reading takes
- * no locks; removing locks the rows that go, and asks again whether they are
- * still expired: somebody may have come back meanwhile.
+ * accounts; greylisting_whitelists: by its index on comment); remove is k, then
+ * t by eq_ref on the primary key. Reading takes no locks; removing locks the
+ * rows that go, and asks again whether they are still expired: somebody may
+ * have come back meanwhile.
  */
 
 #include "policyd/cleanup.h"
 
 #include "common/io/db.h"
+#include "policyd/facts/auto_whitelist.h"
 
 #define DAY_S INT64_C(86400)
 
@@ -169,6 +171,48 @@ static const struct db_statement remove_sessions = {
 	.columns = "",
 };
 
+/* --- greylisting_whitelists ------------------------------------------------
+ */
+
+/* Of those that were added by themselves, and of which it is known when. */
+#define IS_AUTOMATIC "comment = '" AUTO_WHITELIST_COMMENT "'"
+#define IS_OLD       "created_at BETWEEN 1 AND ?"
+
+static int64_t
+white_age(const struct config *config, int64_t now)
+{
+	return now - (int64_t)(config->outbound.expire_ms / 1000);
+}
+
+static const struct db_statement count_whites = {
+	.name = "cleanup_count_whites",
+	.sql = "SELECT COUNT(*) FROM greylisting_whitelists "
+	       "WHERE " IS_AUTOMATIC " AND " IS_OLD,
+	.access = DB_READS,
+	.params = "u",
+	.columns = "u",
+};
+
+/* By the index on comment, behind which the primary key stands. */
+static const struct db_statement find_whites = {
+	.name = "cleanup_find_whites",
+	.sql = "SELECT id, " IS_OLD ", CAST(id AS CHAR) "
+	       "FROM greylisting_whitelists WHERE " IS_AUTOMATIC " "
+	       "AND id > ? ORDER BY id LIMIT ?",
+	.access = DB_READS,
+	.params = "uuu",
+	.columns = "uus",
+};
+
+static const struct db_statement remove_whites = {
+	.name = "cleanup_remove_whites",
+	.sql = REMOVE("greylisting_whitelists", "id", "BIGINT UNSIGNED", "",
+		IS_AUTOMATIC " AND " IS_OLD),
+	.access = DB_WRITES,
+	.params = "su",
+	.columns = "",
+};
+
 /* --- all of them ---------------------------------------------------------- */
 
 const struct cleanup_job cleanup_jobs[] = {
@@ -178,6 +222,8 @@ const struct cleanup_job cleanup_jobs[] = {
 		&count_triplets, &find_triplets, &remove_triplets },
 	{ "iredapd.senderscore_cache", CONFIG_DB_IREDAPD, score_days,
 		&count_scores, &find_scores, &remove_scores },
+	{ "iredapd.greylisting_whitelists", CONFIG_DB_IREDAPD, white_age,
+		&count_whites, &find_whites, &remove_whites },
 	{ "iredapd.smtp_sessions", CONFIG_DB_IREDAPD, session_days,
 		&count_sessions, &find_sessions, &remove_sessions },
 };

@@ -19,11 +19,7 @@
 /* Our own bound, limits.waiting_writes, may change with a reload. */
 #define BATCH_WAITING_MAX ((size_t)1 << 30)
 /* How long new rows gather before the tables are read again. */
-#define REFRESH_MS  1000
-#define SWEEP_MS    (3600u * 1000u)
-#define REMOVED_MAX 1000 /* the LIMIT below */
-
-#define COMMENT "AUTO-WHITELISTED"
+#define REFRESH_MS 1000
 
 /*
  * A row that is there stays as it is, whoever made it. Nothing is cut: what
@@ -32,7 +28,7 @@
 static const struct db_statement add_rows = {
 	.name = "auto_whitelist_add",
 	.sql = "INSERT INTO greylisting_whitelists (account, sender, comment,"
-	       " created_at) SELECT k.a, k.s, '" COMMENT "', k.t"
+	       " created_at) SELECT k.a, k.s, '" AUTO_WHITELIST_COMMENT "', k.t"
 	       " FROM JSON_TABLE(?, '$[*]' COLUMNS (n FOR ORDINALITY,"
 	       " a VARCHAR(100) PATH '$[0]', s VARCHAR(100) PATH '$[1]',"
 	       " t BIGINT PATH '$[2]')) k ORDER BY k.n"
@@ -55,17 +51,6 @@ static const struct db_statement add_domains = {
 	.columns = "",
 };
 
-/* EXPLAIN: by the index on comment. */
-static const struct db_statement remove_old_rows = {
-	.name = "auto_whitelist_expire",
-	.sql = "DELETE FROM greylisting_whitelists WHERE comment = '" COMMENT
-	       "' AND created_at BETWEEN 1 AND"
-	       " CAST(JSON_VALUE(?, '$[0]') AS UNSIGNED) LIMIT 1000",
-	.access = DB_WRITES,
-	.params = "s",
-	.columns = "",
-};
-
 struct white_write {
 	struct db_item item;
 	struct slice account, sender;
@@ -73,16 +58,10 @@ struct white_write {
 	char text[];
 };
 
-struct sweep {
-	struct db_item item;
-	int64_t until;
-};
-
 struct auto_whitelist {
 	struct sources *sources;
-	struct db_batch *additions, *domains, *removals;
-	struct loop_timer *refresh_timer, *sweep_timer;
-	struct sweep sweep;
+	struct db_batch *additions, *domains;
+	struct loop_timer *refresh_timer;
 	size_t n_waiting;
 	bool is_refresh_due, is_closing;
 };
@@ -244,56 +223,6 @@ effect_auto_whitelist(struct verdict *out, const struct auto_whites *whites)
 	effect_add(out, "white-list the recipients", apply, whites);
 }
 
-/* --- removing ----------------------------------------------------------- */
-
-static void
-encode_sweep(const struct db_item *item, struct str *json)
-{
-	const struct sweep *sweep = (const struct sweep *)(const void *)item;
-
-	str_append_i64(json, sweep->until);
-}
-
-static void
-start_sweep(void *arg)
-{
-	struct auto_whitelist *whitelist = arg;
-	const uint64_t expire_ms =
-		whitelist->sources->config->outbound.expire_ms;
-
-	whitelist->sweep.until = clock_wall() - (int64_t)(expire_ms / 1000);
-	db_batch_add(whitelist->removals, &whitelist->sweep.item);
-}
-
-/* A database that is away is asked again in an hour. */
-static void
-sweep_done(void *owner, struct db_item **items, size_t n,
-	const struct db_result *result)
-{
-	struct auto_whitelist *whitelist = owner;
-	const bool is_more =
-		result->status == DB_OK && result->affected == REMOVED_MAX;
-
-	(void)items;
-	(void)n;
-	if (whitelist->is_closing)
-		return;
-	if (result->status == DB_REFUSED)
-		log_error("old entries of the white-list could not be "
-			  "removed: %s",
-			result->error);
-	loop_timer_set(whitelist->sweep_timer, is_more ? 0 : SWEEP_MS);
-}
-
-static const struct db_batch_ops removal_ops = {
-	.statement = &remove_old_rows,
-	.encode = encode_sweep,
-	.done = sweep_done,
-	.max_items = 1,
-	.max_in_flight = 1,
-	.max_waiting = 1,
-};
-
 /* --- life --------------------------------------------------------------- */
 
 struct auto_whitelist *
@@ -305,13 +234,8 @@ auto_whitelist_new(struct sources *sources)
 	whitelist->sources = sources;
 	whitelist->additions = db_batch_new(db, &addition_ops, whitelist);
 	whitelist->domains = db_batch_new(db, &domain_ops, whitelist);
-	whitelist->removals = db_batch_new(db, &removal_ops, whitelist);
 	whitelist->refresh_timer =
 		loop_timer_new(sources->loop, on_refresh_due, whitelist);
-	whitelist->sweep_timer =
-		loop_timer_new(sources->loop, start_sweep, whitelist);
-	/* Not before the pool knows whether there is a database. */
-	loop_timer_set(whitelist->sweep_timer, REFRESH_MS);
 	return whitelist;
 }
 
@@ -323,9 +247,7 @@ auto_whitelist_free(struct auto_whitelist *whitelist)
 	whitelist->is_closing = true;
 	db_batch_free(whitelist->additions);
 	db_batch_free(whitelist->domains);
-	db_batch_free(whitelist->removals);
 	loop_timer_free(whitelist->refresh_timer);
-	loop_timer_free(whitelist->sweep_timer);
 	x_free(whitelist);
 }
 

@@ -6,8 +6,8 @@
  * a user has written to that address. They are written in batches and wait,
  * bounded, while the database is away; then the tables are read again, so
  * that the answer is not greylisted. Their comment is iRedAPD's, and
- * created_at (our migration) says when, so that they can be removed after
- * whitelist_outbound_recipient.expire.
+ * created_at (our migration) says when, so that the clean-up can remove them
+ * after whitelist_outbound_recipient.expire.
  */
 
 #include <stddef.h>
@@ -18,6 +18,7 @@ struct auto_whitelist;
 struct sources;
 struct verdict;
 
+#define AUTO_WHITELIST_COMMENT "AUTO-WHITELISTED"
 /* VARCHAR(100) of the columns account and sender. */
 #define AUTO_WHITELIST_TEXT_MAX 100
 

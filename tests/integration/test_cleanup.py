@@ -15,7 +15,8 @@ from harness.policy import end_of_message
 DAY = 86400
 DONE, REFUSED = 0, 5
 TABLES = ("iredapd.throttle_tracking", "iredapd.greylisting_tracking",
-          "iredapd.senderscore_cache", "iredapd.smtp_sessions")
+          "iredapd.senderscore_cache", "iredapd.greylisting_whitelists",
+          "iredapd.smtp_sessions")
 LATER = "451 4.7.1 Intentional policy rejection, please try again later"
 MANY = 20000
 
@@ -38,6 +39,7 @@ def prune(policyd, *options):
 def keys(database, table):
     column = {"throttle_tracking": "account", "greylisting_tracking": "sender",
               "senderscore_cache": "client_address",
+              "greylisting_whitelists": "sender",
               "smtp_sessions": "reason"}[table]
     return sorted(row[column] for row in database.rows(
         "SELECT %s FROM iredapd.%s" % (column, table)))
@@ -73,6 +75,14 @@ def add_some(database, now):
         database.execute(
             "INSERT INTO iredapd.senderscore_cache (client_address, score,"
             " time) VALUES (%s, 90, %s)", (client, at))
+    for sender, comment, created_at in (
+            ("gone-1", "AUTO-WHITELISTED", now - 90 * DAY - 10),
+            ("stay-1", "AUTO-WHITELISTED", now - 90 * DAY + 60),
+            ("stay-iredapd", "AUTO-WHITELISTED", 0),
+            ("stay-mine", "mine", now - 900 * DAY)):
+        database.execute(
+            "INSERT INTO iredapd.greylisting_whitelists (sender, comment,"
+            " created_at) VALUES (%s, %s, %s)", (sender, comment, created_at))
     for reason, at in (("gone-1", now - 7 * DAY - 10), ("gone-2", 5),
                        ("stay-1", now - 7 * DAY + 60), ("stay-2", now)):
         database.execute(
