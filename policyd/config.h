@@ -195,6 +195,11 @@ struct config {
 		size_t n_forward, n_reverse, n_socketmap;
 	} srs;
 
+	/* [amavisd_wblist] */
+	struct {
+		bool bypass_outgoing, discard, all_wildcard_ips;
+	} wblist;
+
 	/* [notify]: mail to the administrator */
 	struct {
 		char *smtp_url; /* smtp://127.0.0.1:25, "" for no mail */

@@ -428,6 +428,16 @@ static const struct config_setting settings[] = {
 		srs.n_socketmap, "unix:/run/policyd/srs", 0, CONFIG_ITEMS_MAX,
 		CONFIG_RESTART, "sockets for both by the names of maps"),
 
+	YES_NO("amavisd_wblist", "bypass_outgoing_email",
+		wblist.bypass_outgoing, "no", 0,
+		"do not ask the lists of authenticated senders"),
+	YES_NO("amavisd_wblist", "discard_instead_of_reject", wblist.discard,
+		"no", 0,
+		"drop in silence what everyone's blacklist names"),
+	YES_NO("amavisd_wblist", "all_wildcard_ips", wblist.all_wildcard_ips,
+		"no", 0,
+		"match all wildcard forms of an address, not only the last two"),
+
 	WORD("notify", "smtp_url", notify.smtp_url, "", 0, 255, 0,
 		"server that takes the mail; empty for no mail"),
 	TEXT("notify", "user", notify.user, "", 0, 255, 0,

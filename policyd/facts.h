@@ -39,6 +39,7 @@ enum fact_id {
 	FACT_SPF,         /* facts/spf.h */
 	FACT_LIMITS,      /* facts/limits.h */
 	FACT_RESERVATION, /* facts/reservation.h */
+	FACT_ACCESS,      /* facts/access_lists.h */
 	FACT_COUNT
 };
 

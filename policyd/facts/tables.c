@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/io/loop.h"
 #include "policyd/facts.h"
+#include "policyd/facts/access_lists.h"
 #include "policyd/facts/domains.h"
 #include "policyd/facts/greylist_lists.h"
 #include "policyd/facts/limits.h"
@@ -64,6 +65,9 @@ static const struct table_kind *const kinds[TABLE_COUNT] = {
 	[TABLE_RDNS] = &table_rdns,
 	[TABLE_SETTING] = &table_setting,
 	[TABLE_SRS_EXCLUDE] = &table_srs_exclude,
+	[TABLE_WBLIST] = &table_wblist,
+	[TABLE_OUTBOUND_WBLIST] = &table_outbound_wblist,
+	[TABLE_ACCESS] = &table_access,
 };
 
 static const char *const db_names[CONFIG_DB_COUNT] = {

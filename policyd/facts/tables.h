@@ -35,6 +35,9 @@ enum table_id {
 	TABLE_RDNS,                   /* iredapd.wblist_rdns */
 	TABLE_SETTING,                /* policyd.setting */
 	TABLE_SRS_EXCLUDE,            /* iredapd.srs_exclude_domains */
+	TABLE_WBLIST,                 /* amavisd.wblist */
+	TABLE_OUTBOUND_WBLIST,        /* amavisd.outbound_wblist */
+	TABLE_ACCESS,                 /* policyd.access */
 	TABLE_COUNT
 };
 

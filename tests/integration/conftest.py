@@ -22,7 +22,9 @@ TABLES = ("iredapd.throttle_tracking", "iredapd.throttle",
           "iredapd.greylisting_whitelist_domains", "iredapd.wblist_rdns",
           "iredapd.smtp_sessions", "iredapd.senderscore_cache",
           "iredapd.srs_exclude_domains",
-          "policyd.setting", "policyd.decision", "policyd.lease")
+          "policyd.setting", "policyd.decision", "policyd.lease",
+          "policyd.access", "amavisd.wblist", "amavisd.outbound_wblist",
+          "amavisd.users", "amavisd.mailaddr")
 
 
 def pytest_collection_modifyitems(items):
@@ -97,6 +99,8 @@ def empty_tables(database):
         database.execute("DELETE FROM " + table)
     database.execute("INSERT INTO iredapd.greylisting"
                      " (account, sender, active) VALUES ('@.', '@.', 1)")
+    database.execute("INSERT INTO amavisd.users (priority, policy_id, email)"
+                     " VALUES (0, 0, '@.')")
 
 
 @pytest.fixture

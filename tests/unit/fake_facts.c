@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "policyd/effect.h"
+#include "policyd/facts/access_lists.h"
 #include "policyd/facts/auto_whitelist.h"
 #include "policyd/facts/directory.h"
 #include "policyd/facts/domains.h"
@@ -127,6 +128,7 @@ KIND(fact_kind_spf, FACT_SPF, NULL);
 KIND(fact_kind_host, FACT_HOST, NULL);
 KIND(fact_kind_rdns, FACT_RDNS, NULL);
 KIND(fact_kind_limits, FACT_LIMITS, NULL);
+KIND(fact_kind_access, FACT_ACCESS, NULL);
 KIND(fact_kind_reservation, FACT_RESERVATION, undo);
 
 FACT(setting, fact_setting, fact_kind_setting)
@@ -142,6 +144,7 @@ FACT(spf, fact_spf, fact_kind_spf)
 FACT(limits, fact_limits, fact_kind_limits)
 FACT(host, fact_host, fact_kind_host)
 FACT(rdns, fact_rdns, fact_kind_rdns)
+FACT(access, fact_access, fact_kind_access)
 /* clang-format on */
 
 bool

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "policyd/facts/access_lists.h"
 #include "policyd/facts/domains.h"
 #include "policyd/facts/greylist_lists.h"
 #include "policyd/facts/limits.h"
@@ -34,6 +35,9 @@ static const struct table_kind *const kinds[TABLE_COUNT] = {
 	&table_rdns,
 	&table_setting,
 	&table_srs_exclude,
+	&table_wblist,
+	&table_outbound_wblist,
+	&table_access,
 };
 
 struct tables *

@@ -4,6 +4,8 @@
 
 #include "common/base/mem.h"
 #include "policyd/effect.h"
+#include "policyd/facts/access_lists.h"
+#include "policyd/facts/domains.h"
 #include "policyd/facts/greylist_lists.h"
 #include "policyd/facts/limits.h"
 #include "policyd/facts/reservation.h"
@@ -422,6 +424,117 @@ START_TEST(throttle)
 }
 END_TEST
 
+/* --- amavisd_wblist ------------------------------------------------------ */
+
+#define BY_LOGIN "sasl_username=v@example.com\nrecipient=u@other.example\n"
+#define DISCARD  "[amavisd_wblist]\ndiscard_instead_of_reject = yes\n"
+#define BYPASS   "[amavisd_wblist]\nbypass_outgoing_email = yes\n"
+
+static const struct access_entry white_all = { .account = { "@.", 2 },
+	.address = { "@.", 2 },
+	.is_white = true },
+				 black_all = { .account = { "@.", 2 },
+					 .address = { "1.2.3.4", 7 } },
+				 black_own = { .account = { "u@a.org", 7 },
+					 .address = { "@b.org", 6 },
+					 .reason = { "spam", 4 } };
+static const struct domains foreign = { .recipient = { .is_local = false } };
+static const struct domains local = { .recipient = { .is_local = true } };
+
+static const struct {
+	const char *name, *settings, *attributes;
+	const struct domains *domains;
+	const struct access_entry *inbound, *outbound;
+	enum rule_status status;
+	enum verdict_action action;
+	const char *text;
+} wblist_rows[] = {
+	{ "no entry", "", STRANGER, &foreign, NULL, NULL, RULE_PASS,
+		VERDICT_DUNNO, "" },
+	{ "whitelisted", "", STRANGER, &foreign, &white_all, NULL, RULE_PERMIT,
+		VERDICT_DUNNO, "everyone is on the whitelist of everyone" },
+	{ "blacklisted", "", STRANGER, &foreign, &black_own, NULL, RULE_FINAL,
+		VERDICT_REJECT, "Blacklisted" },
+	{ "blacklisted for everyone", "", STRANGER, &foreign, &black_all, NULL,
+		RULE_FINAL, VERDICT_REJECT, "Blacklisted" },
+	{ "discarded for everyone", DISCARD, STRANGER, &foreign, &black_all,
+		NULL, RULE_FINAL, VERDICT_DISCARD, "Policy discard" },
+	{ "not discarded for one account", DISCARD, STRANGER, &foreign,
+		&black_own, NULL, RULE_FINAL, VERDICT_REJECT, "Blacklisted" },
+	{ "null sender, from a listed client", "",
+		"sender=\nclient_address=1.2.3.4\nrecipient=u@a.org\n",
+		&foreign, &black_all, NULL, RULE_FINAL, VERDICT_REJECT,
+		"Blacklisted" },
+
+	{ "login: outbound", "", BY_LOGIN, &foreign, NULL, &black_own,
+		RULE_FINAL, VERDICT_REJECT, "Blacklisted" },
+	{ "login: outbound is not discarded", DISCARD, BY_LOGIN, &foreign, NULL,
+		&black_all, RULE_FINAL, VERDICT_REJECT, "Blacklisted" },
+	{ "login: outbound, bypassed", BYPASS, BY_LOGIN, &foreign, NULL,
+		&black_own, RULE_PASS, VERDICT_DUNNO, "" },
+	{ "login: outbound white says nothing", "", BY_LOGIN, &foreign, NULL,
+		&white_all, RULE_PASS, VERDICT_DUNNO, "" },
+	{ "login: and inbound follows", "", BY_LOGIN, &local, &black_own,
+		&white_all, RULE_FINAL, VERDICT_REJECT, "Blacklisted" },
+	{ "login: outbound comes first", "", BY_LOGIN, &local, &white_all,
+		&black_own, RULE_FINAL, VERDICT_REJECT, "Blacklisted" },
+	{ "login: inbound of a local domain", "", BY_LOGIN, &local, &white_all,
+		NULL, RULE_PERMIT, VERDICT_DUNNO,
+		"everyone is on the whitelist of everyone" },
+	{ "login: not of a foreign domain", "", BY_LOGIN, &foreign, &black_all,
+		NULL, RULE_PASS, VERDICT_DUNNO, "" },
+	{ "login: inbound of its own domain", "",
+		"sasl_username=v@example.com\nrecipient=u@example.com\n",
+		&foreign, &black_own, NULL, RULE_FINAL, VERDICT_REJECT,
+		"Blacklisted" },
+	{ "bypassing is for outbound", BYPASS, BY_LOGIN, &local, &black_own,
+		&black_own, RULE_FINAL, VERDICT_REJECT, "Blacklisted" },
+};
+
+START_TEST(wblist)
+{
+	const struct access access = {
+		.first = { [ACCESS_INBOUND] = wblist_rows[_i].inbound,
+			[ACCESS_OUTBOUND] = wblist_rows[_i].outbound },
+	};
+	struct str attributes;
+
+	str_init(&attributes, 1024);
+	str_printf(&attributes, "protocol_state=RCPT\n%s",
+		wblist_rows[_i].attributes);
+	begin(wblist_rows[_i].settings, str_text(&attributes));
+	ck_assert_int_eq(judge(RULE_ID_amavisd_wblist), RULE_UNREADY);
+	facts_init(&facts, &req, NULL);
+	facts_put(&facts, &fact_kind_access, &access);
+	facts_put(&facts, &fact_kind_domains, wblist_rows[_i].domains);
+	ck_assert_msg(judge(RULE_ID_amavisd_wblist) == wblist_rows[_i].status,
+		"%s", wblist_rows[_i].name);
+	ck_assert_msg(verdict.action == wblist_rows[_i].action, "%s",
+		wblist_rows[_i].name);
+	ck_assert_str_eq(text(), wblist_rows[_i].text);
+	ck_assert_int_eq(verdict.hint.len > 0,
+		wblist_rows[_i].status == RULE_FINAL);
+	str_free(&attributes);
+	end();
+}
+END_TEST
+
+START_TEST(wblist_hint)
+{
+	const struct access access = { .first = { &black_own } };
+
+	begin("", "protocol_state=RCPT\n" STRANGER);
+	facts_put(&facts, &fact_kind_access, &access);
+	facts_put(&facts, &fact_kind_domains, &foreign);
+	ck_assert_int_eq(judge(RULE_ID_amavisd_wblist), RULE_FINAL);
+	ck_assert_str_eq(slice_copy(arena, verdict.hint).ptr,
+		"accepted without this entry: b.org is on the blacklist of "
+		"u@a.org (spam); \"policyctl access test\" shows what else "
+		"there is");
+	end();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -434,6 +547,9 @@ main(void)
 	tcase_add_loop_test(tcase, greylisting, 0,
 		sizeof(greylist_cases) / sizeof(greylist_cases[0]));
 	tcase_add_test(tcase, greylisting_waits);
+	tcase_add_loop_test(tcase, wblist, 0,
+		sizeof(wblist_rows) / sizeof(wblist_rows[0]));
+	tcase_add_test(tcase, wblist_hint);
 	tcase_add_loop_test(tcase, throttle, 0,
 		sizeof(throttle_cases) / sizeof(throttle_cases[0]));
 	suite_add_tcase(suite, tcase);

@@ -18,6 +18,27 @@
 static struct daemon *daemon_;
 static struct tables *tables;
 
+static void
+make_access_tables(void)
+{
+	sql("CREATE TABLE users (id INT UNSIGNED NOT NULL AUTO_INCREMENT"
+	    " PRIMARY KEY, priority INT NOT NULL DEFAULT 7,"
+	    " email VARBINARY(255) NOT NULL UNIQUE)"
+	    " COLLATE=utf8mb4_general_ci;"
+	    "CREATE TABLE mailaddr LIKE users;"
+	    "CREATE TABLE wblist (rid INT UNSIGNED NOT NULL,"
+	    " sid INT UNSIGNED NOT NULL, wb VARCHAR(10) NOT NULL,"
+	    " PRIMARY KEY (rid, sid)) COLLATE=utf8mb4_general_ci;"
+	    "CREATE TABLE outbound_wblist LIKE wblist;"
+	    "CREATE TABLE access (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT"
+	    " PRIMARY KEY, direction VARCHAR(8) NOT NULL,"
+	    " account VARCHAR(255) NOT NULL, address VARCHAR(255) NOT NULL,"
+	    " wb CHAR(1) NOT NULL, expires_at INT UNSIGNED NOT NULL DEFAULT 0,"
+	    " author VARCHAR(255) NOT NULL DEFAULT '',"
+	    " reason VARCHAR(255) NOT NULL DEFAULT '')"
+	    " COLLATE=utf8mb4_bin");
+}
+
 /* What iRedMail and the policyd schema have, in the one database. */
 static void
 make_tables(void)
@@ -34,6 +55,7 @@ make_tables(void)
 	    " name VARCHAR(64) NOT NULL, value VARCHAR(255) NOT NULL,"
 	    " PRIMARY KEY (account, name))"
 	    " COLLATE=utf8mb4_unicode_ci");
+	make_access_tables();
 }
 
 static bool
@@ -78,6 +100,8 @@ open_tables(void)
 		daemon_->sources.db[CONFIG_DB_IREDAPD];
 	daemon_->sources.db[CONFIG_DB_POLICYD] =
 		daemon_->sources.db[CONFIG_DB_IREDAPD];
+	daemon_->sources.db[CONFIG_DB_AMAVISD] =
+		daemon_->sources.db[CONFIG_DB_IREDAPD];
 	tables = tables_new(&daemon_->sources);
 }
 
@@ -87,6 +111,7 @@ close_tables(void)
 	tables_free(tables);
 	daemon_->sources.db[CONFIG_DB_VMAIL] = NULL;
 	daemon_->sources.db[CONFIG_DB_POLICYD] = NULL;
+	daemon_->sources.db[CONFIG_DB_AMAVISD] = NULL;
 	daemon_free(daemon_);
 	stores_tear_down();
 }
@@ -132,6 +157,25 @@ START_TEST(chunks_leave_nothing_out)
 	    "INSERT INTO srs_exclude_domains (domain) SELECT CONCAT('.h', seq,"
 	    " '.example') FROM seq_1_to_%d",
 		ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS);
+	/*
+	 * 25 entries of each account lie across the ends of chunks; with each
+	 * is one of Amavisd's own, and one that is about nobody.
+	 */
+	sql("INSERT INTO users (priority, email) SELECT seq, CONCAT('u', seq,"
+	    " '@example.com') FROM seq_1_to_%d;"
+	    "INSERT INTO mailaddr (email) SELECT CONCAT('t', seq,"
+	    " '@a.example') FROM seq_1_to_25;"
+	    "INSERT INTO wblist SELECT 1 + (seq - 1) DIV 25,"
+	    " 1 + (seq - 1) %% 25, IF(seq %% 2, 'W', 'B') FROM seq_1_to_%d;"
+	    "INSERT INTO wblist SELECT seq, 26, '-2.5' FROM seq_1_to_%d;"
+	    "INSERT INTO wblist SELECT seq, 27, 'W' FROM seq_1_to_%d;"
+	    "INSERT INTO outbound_wblist SELECT sid, rid, wb FROM wblist;"
+	    "INSERT INTO access (direction, account, address, wb) SELECT"
+	    " 'inbound', '@.', CONCAT(seq, '@a.example'), 'B' FROM"
+	    " seq_1_to_%d",
+		ROWS / 25, ROWS, ROWS / 25, ROWS / 25, ROWS);
+	sql("UPDATE mailaddr SET email = CONCAT('s', id, '@Remote.example');"
+	    "INSERT INTO mailaddr (id, email) VALUES (26, 'n@a.example')");
 	refresh();
 	ck_assert_ptr_null(tables_problem_next(tables, NULL));
 	for (size_t i = 0; i < TABLE_COUNT; i++)
@@ -179,6 +223,12 @@ static const struct {
 			 " LIMIT 1" },
 	{ TABLE_SRS_EXCLUDE,
 		"UPDATE srs_exclude_domains SET domain = 'a.example' LIMIT 1" },
+	{ TABLE_WBLIST, "UPDATE wblist SET wb = 'B' WHERE wb = 'W' LIMIT 1" },
+	{ TABLE_WBLIST, "UPDATE wblist SET wb = 'N' WHERE wb = 'W' LIMIT 1" },
+	{ TABLE_OUTBOUND_WBLIST, "DELETE FROM outbound_wblist LIMIT 1" },
+	{ TABLE_ACCESS, "UPDATE access SET expires_at = 7 LIMIT 1" },
+	{ TABLE_ACCESS, "UPDATE access SET reason = 'x' LIMIT 1" },
+	{ TABLE_ACCESS, "UPDATE access SET wb = 'W' LIMIT 1" },
 };
 
 START_TEST(every_change_is_noticed)
@@ -195,6 +245,31 @@ START_TEST(every_change_is_noticed)
 					      before[id]) ==
 					      (id == changes[i].id),
 				"%s: table %zu", changes[i].change, id);
+	}
+}
+END_TEST
+
+/* What the accounts and addresses of both lists are is in tables of their own.
+ */
+START_TEST(a_change_beside_the_lists_is_noticed)
+{
+	static const char *const statements[] = {
+		"UPDATE users SET priority = priority + 1 LIMIT 1",
+		"UPDATE mailaddr SET priority = 99 LIMIT 1",
+		"UPDATE mailaddr SET email = 'other@a.example' LIMIT 1",
+	};
+
+	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]);
+		i++) {
+		const void *in = tables_get(tables, TABLE_WBLIST);
+		const void *out = tables_get(tables, TABLE_OUTBOUND_WBLIST);
+
+		sql("%s", statements[i]);
+		refresh();
+		ck_assert_msg(tables_get(tables, TABLE_WBLIST) != in &&
+				      tables_get(tables,
+					      TABLE_OUTBOUND_WBLIST) != out,
+			"%s", statements[i]);
 	}
 }
 END_TEST
@@ -251,6 +326,7 @@ main(void)
 	tcase_add_test(tc, an_installed_database_is_read);
 	tcase_add_test(tc, chunks_leave_nothing_out);
 	tcase_add_test(tc, every_change_is_noticed);
+	tcase_add_test(tc, a_change_beside_the_lists_is_noticed);
 	tcase_add_test(tc, a_negative_number_is_a_number);
 	tcase_add_test(tc, a_missing_table_says_what_to_do);
 	suite_add_tcase(suite, tc);
