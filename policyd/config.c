@@ -128,6 +128,19 @@ config_secret(struct config *config, size_t i)
 				    : &config->srs.secrets;
 }
 
+unsigned
+config_line(const struct config *config, const void *field)
+{
+	const size_t offset =
+		(size_t)((const char *)field - (const char *)config);
+
+	for (size_t i = 0; config->lines != NULL && i < config_setting_count();
+		i++)
+		if (config_setting_at(i)->offset == offset)
+			return config->lines[i];
+	return 0;
+}
+
 bool
 config_has_srs(const struct config *config)
 {
@@ -146,6 +159,7 @@ config_unref(struct config *config)
 		config_value_clear(config_setting_at(i), config);
 	for (size_t i = 0; i < CONFIG_SECRET_COUNT; i++)
 		free_password(config_secret(config, i));
+	x_free(config->lines);
 	x_free(config->path);
 	x_free(config);
 }
@@ -230,27 +244,38 @@ read_password_env(const char *name, const char **err)
 	return first_line(slice_of(value), err);
 }
 
-/* env may be NULL; neither given is the empty password. */
+/* One password: env may be NULL; neither given is the empty password. */
+struct password_setting {
+	const char *section;
+	char *const *file, *const *env;
+	char **password;
+};
+
 static int
-read_password(const char *section, const char *file, const char *env,
-	char **password, struct config_errors *errors)
+read_password(const struct config *config,
+	const struct password_setting *setting, struct config_errors *errors)
 {
+	const char *file = *setting->file;
+	const char *env = setting->env != NULL ? *setting->env : "";
+	char **password = setting->password;
 	const char *err = "";
 
 	free_password(password);
 	if (file[0] != '\0') {
 		*password = read_password_file(file, &err);
 		if (!*password)
-			config_error_add(errors, 0,
+			config_error_add(errors,
+				config_line(config, setting->file),
 				"[%s] password_file: cannot use %s: %s",
-				section, file, err);
-	} else if (env && env[0] != '\0') {
+				setting->section, file, err);
+	} else if (env[0] != '\0') {
 		*password = read_password_env(env, &err);
 		if (!*password)
-			config_error_add(errors, 0,
+			config_error_add(errors,
+				config_line(config, setting->env),
 				"[%s] password_env: cannot use the variable "
 				"%s: %s",
-				section, env, err);
+				setting->section, env, err);
 	} else {
 		*password = x_strdup("");
 	}
@@ -270,13 +295,17 @@ config_read_secrets(struct config *config, struct config_errors *errors)
 
 	for (size_t i = 0; i < CONFIG_DB_COUNT; i++) {
 		struct config_db *db = &config->db[i];
+		const struct password_setting setting = { sections[i],
+			&db->password_file, &db->password_env, &db->password };
 
-		if (read_password(sections[i], db->password_file,
-			    db->password_env, &db->password, errors) < 0)
+		if (read_password(config, &setting, errors) < 0)
 			status = -1;
 	}
-	if (read_password("notify", config->notify.password_file, NULL,
-		    &config->notify.password, errors) < 0)
+	if (read_password(config,
+		    &(struct password_setting){ "notify",
+			    &config->notify.password_file, NULL,
+			    &config->notify.password },
+		    errors) < 0)
 		status = -1;
 	if (config_read_srs_secrets(config, errors) < 0)
 		status = -1;

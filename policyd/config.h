@@ -212,6 +212,7 @@ struct config {
 
 	/* Where it came from, for messages. */
 	char *path;
+	unsigned *lines; /* of the settings, for config_line() */
 	unsigned n_refs; /* config_ref(), config_unref() */
 };
 
@@ -250,6 +251,8 @@ int config_read_secrets(struct config *config, struct config_errors *errors);
 /* What it has read, one text after the other. */
 #define CONFIG_SECRET_COUNT ((size_t)CONFIG_DB_COUNT + 2)
 char **config_secret(struct config *config, size_t i);
+/* Where the file sets a field of the configuration; 0: it does not. */
+unsigned config_line(const struct config *config, const void *field);
 /* Whether senders are rewritten. */
 bool config_has_srs(const struct config *config);
 /* Adds one; after the first 1000 the rest is only said to exist. */

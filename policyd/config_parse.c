@@ -342,6 +342,17 @@ check_lists(struct parser *parser)
 	}
 }
 
+/* For what is only found when the configuration is used. */
+static void
+keep_lines(struct parser *parser)
+{
+	struct config *config = parser->config;
+
+	config->lines = x_new_array(config_setting_count(), unsigned);
+	for (size_t i = 0; i < config_setting_count(); i++)
+		config->lines[i] = parser->origins[i].line;
+}
+
 struct config *
 config_parse(struct slice text, const char *path, struct config_errors *errors)
 {
@@ -370,6 +381,7 @@ config_parse(struct slice text, const char *path, struct config_errors *errors)
 	}
 	check_lists(&parser);
 	config_check(parser.config, parser.origins, errors);
+	keep_lines(&parser);
 	x_free(parser.origins);
 	if (errors->n > n_before) {
 		config_unref(parser.config);

@@ -70,6 +70,7 @@ int
 config_read_srs_secrets(struct config *config, struct config_errors *errors)
 {
 	const char *path = config->srs.secrets_file;
+	const unsigned line = config_line(config, &config->srs.secrets_file);
 	char *buffer;
 	mode_t mode;
 	ssize_t len;
@@ -82,14 +83,14 @@ config_read_srs_secrets(struct config *config, struct config_errors *errors)
 	buffer = x_new_array(SECRETS_FILE_MAX, char);
 	len = config_read_start(path, buffer, SECRETS_FILE_MAX, &mode);
 	if (len < 0)
-		config_error_add(errors, 0,
+		config_error_add(errors, line,
 			"[srs] secrets_file: cannot use %s: %s", path,
 			strerror(errno));
 	else if (len == SECRETS_FILE_MAX)
-		config_error_add(errors, 0,
+		config_error_add(errors, line,
 			"[srs] secrets_file: %s is too large", path);
 	else if ((mode & S_IRWXO) != 0)
-		config_error_add(errors, 0,
+		config_error_add(errors, line,
 			"[srs] secrets_file: everybody may use %s: run "
 			"\"chmod o= %s\"",
 			path, path);

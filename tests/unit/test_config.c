@@ -679,6 +679,7 @@ START_TEST(reads_a_password_from_a_file)
 			path_of("file"), secrets[_i].error);
 		ck_assert_int_eq(status, -1);
 		ck_assert_uint_eq(errors.n, 1);
+		ck_assert_uint_eq(errors.items[0].line, 2);
 		ck_assert_str_eq(errors.items[0].text, error);
 	} else {
 		ck_assert_int_eq(status, 0);
@@ -700,6 +701,7 @@ START_TEST(reads_a_password_from_the_environment)
 	ck_assert_str_eq(errors.items[0].text,
 		"[policyd_db] password_env: cannot use the variable "
 		"TEST_CONFIG_PASSWORD: it is not set");
+	ck_assert_uint_eq(errors.items[0].line, 2);
 	ck_assert_int_eq(setenv("TEST_CONFIG_PASSWORD", "hidden", 1), 0);
 	ck_assert_int_eq(config_read_secrets(config, &errors), 0);
 	ck_assert_str_eq(config->db[CONFIG_DB_POLICYD].password, "hidden");
@@ -722,6 +724,7 @@ START_TEST(an_absent_password_file_is_an_error)
 	ck_assert_str_eq(errors.items[0].text,
 		"[notify] password_file: cannot use /nonexistent/x: No such "
 		"file or directory");
+	ck_assert_uint_eq(errors.items[0].line, 3);
 	config_unref(config);
 }
 END_TEST
