@@ -34,6 +34,8 @@
 #define NODE_MAX 64
 /* How often a stopping process looks whether its writes are through. */
 #define STOP_LOOK_MS 20
+/* How long a database that is away is waited for then. */
+#define GIVE_UP_US INT64_C(2000000)
 /* Statements that may wait in one pool. */
 #define DB_QUEUE_MAX 4096
 
@@ -55,45 +57,93 @@ struct worker {
 	struct srs_server *srs_server;
 	int64_t stop_until_us;    /* 0 while not stopping */
 	unsigned n_to_be_drained; /* servers that still have connections */
+	int64_t drained_us;       /* when the last one had none */
 	struct reload_wish wishes[RELOAD_WISHES_MAX]; /* oldest first */
 	size_t n_wishes;
 };
 
 /* --- stopping ----------------------------------------------------------- */
 
-static bool
-has_writes_waiting(const struct worker *worker)
+/* What waits to be written to each database. */
+struct writes_waiting {
+	size_t triplets, sessions, whites, refunds; /* iredapd */
+	size_t decisions;                           /* policyd */
+	size_t n[CONFIG_DB_COUNT];
+};
+
+static struct writes_waiting
+count_writes(const struct worker *worker)
 {
+	const struct sources *sources = &worker->sources;
+	struct writes_waiting out = { .triplets = 0 };
 	struct triplets_state triplets;
 	struct journal_state journal;
 
-	triplets_state(worker->sources.triplets, &triplets);
-	journal_state(worker->sources.journal, &journal);
-	return cleanup_is_busy(worker->sources.cleanup) ||
-	       triplets.n_waiting_writes > 0 ||
-	       auto_whitelist_waiting(worker->sources.auto_white) > 0 ||
-	       journal.n_waiting_sessions > 0 ||
-	       journal.n_waiting_decisions > 0 ||
-	       reservations_pending(worker->sources.reservations) > 0;
+	triplets_state(sources->triplets, &triplets);
+	journal_state(sources->journal, &journal);
+	out.triplets = triplets.n_waiting_writes;
+	out.sessions = journal.n_waiting_sessions;
+	out.whites = auto_whitelist_waiting(sources->auto_white);
+	out.refunds = reservations_pending(sources->reservations);
+	out.decisions = journal.n_waiting_decisions;
+	out.n[CONFIG_DB_IREDAPD] =
+		out.triplets + out.sessions + out.whites + out.refunds;
+	out.n[CONFIG_DB_POLICYD] = out.decisions;
+	return out;
+}
+
+/* Nothing that waits has a database to go to, and has not had for a while. */
+static bool
+is_hopeless(const struct worker *worker, const struct writes_waiting *waiting)
+{
+	if (worker->n_to_be_drained > 0 ||
+		clock_monotonic_us() - worker->drained_us < GIVE_UP_US)
+		return false;
+	for (size_t i = 0; i < CONFIG_DB_COUNT; i++) {
+		struct db_state state;
+
+		if (waiting->n[i] == 0)
+			continue;
+		db_state(worker->sources.db[i], &state);
+		if (state.is_up)
+			return false;
+	}
+	return true;
+}
+
+static void
+tell_lost(const char *why, const struct writes_waiting *waiting)
+{
+	log_warning("%s: lost are %zu greylisting records, %zu rows of "
+		    "smtp_sessions, %zu of decision, %zu white-list entries; "
+		    "%zu refused messages stay counted",
+		why, waiting->triplets, waiting->sessions, waiting->decisions,
+		waiting->whites, waiting->refunds);
 }
 
 static void
 look_whether_done(void *arg)
 {
 	struct worker *worker = arg;
+	const struct writes_waiting waiting = count_writes(worker);
+	const bool is_waiting = waiting.n[CONFIG_DB_IREDAPD] > 0 ||
+				waiting.n[CONFIG_DB_POLICYD] > 0;
 	const bool is_late = clock_monotonic_us() > worker->stop_until_us;
 
-	if (is_late ||
-		(worker->n_to_be_drained == 0 && !has_writes_waiting(worker))) {
-		if (is_late)
-			log_warning("stop_timeout is over: %s",
-				worker->n_to_be_drained == 0
-					? "writes to the database are lost"
-					: "requests are left unanswered");
-		loop_stop(worker->sources.loop);
+	if (is_late && worker->n_to_be_drained > 0)
+		log_warning("stop_timeout is over: requests are left "
+			    "unanswered");
+	if (is_waiting && is_late)
+		tell_lost("stop_timeout is over", &waiting);
+	else if (is_waiting && is_hopeless(worker, &waiting))
+		tell_lost("the database does not answer", &waiting);
+	else if (!is_late &&
+		 (is_waiting || worker->n_to_be_drained > 0 ||
+			 cleanup_is_busy(worker->sources.cleanup))) {
+		loop_timer_set(worker->stop_timer, STOP_LOOK_MS);
 		return;
 	}
-	loop_timer_set(worker->stop_timer, STOP_LOOK_MS);
+	loop_stop(worker->sources.loop);
 }
 
 static void
@@ -104,6 +154,7 @@ on_drained(void *arg)
 	worker->n_to_be_drained--;
 	if (worker->n_to_be_drained > 0)
 		return;
+	worker->drained_us = clock_monotonic_us();
 	journal_hurry(worker->sources.journal);
 	loop_timer_set(worker->stop_timer, 0);
 }

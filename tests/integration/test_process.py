@@ -7,6 +7,7 @@ import socket
 import stat
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -236,3 +237,36 @@ def test_a_missing_directory_of_sockets_is_made_for_root(configured,
     assert (status.st_uid, stat.S_IMODE(status.st_mode)) == (0, 0o755)
     configured.stop()
     assert os.listdir(made) == []
+
+
+def test_stopping_does_not_wait_for_a_database_that_is_away(policyd, mariadb):
+    with policyd.client() as client:
+        client.ask()
+        mariadb.kill()
+        for at in range(3):
+            client.ask_at_end(instance="1.%d" % at)
+    wait_for(lambda: policyd.json("status", status=6)["writes_waiting"] >= 3,
+             "writes that wait")
+    began = time.monotonic()
+    policyd.stop()
+    assert 1 < time.monotonic() - began < 10
+    assert "the database does not answer: lost are " in policyd.log()
+    assert " 3 rows of smtp_sessions" in policyd.log()
+    mariadb.start()
+
+
+def test_stopping_waits_for_a_database_that_comes_back(configured, mariadb):
+    configured.start()
+    with configured.client() as client:
+        client.ask()
+        mariadb.kill()
+        for at in range(3):
+            client.ask_at_end(instance="1.%d" % at)
+    wait_for(lambda: configured.json("status", status=6)["writes_waiting"]
+             >= 3, "writes that wait")
+    mariadb.start()
+    configured.stop()
+    assert "lost are" not in configured.log()
+    assert mariadb.value(
+        "SELECT COUNT(*) FROM iredapd.smtp_sessions"
+        " WHERE instance LIKE '1.%%'") >= 3
