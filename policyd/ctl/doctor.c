@@ -37,7 +37,7 @@ static const char *const severities[] = {
 
 /* --- findings ----------------------------------------------------------- */
 
-static const char *
+static char *
 format_text(struct doctor *doctor, const char *format, va_list arguments)
 {
 	char text[TEXT_MAX];
@@ -58,6 +58,16 @@ doctor_text(struct doctor *doctor, const char *format, ...)
 	return text;
 }
 
+/* Of a line: others' tables and answers may hold anything. */
+static bool
+has_control(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == '\177')
+			return true;
+	return false;
+}
+
 static bool
 is_known(const struct doctor *doctor, const char *where, const char *what)
 {
@@ -72,12 +82,15 @@ void
 doctor_find(struct doctor *doctor, enum doctor_severity severity,
 	const char *where, const char *mend, const char *what, ...)
 {
-	const char *text;
+	char *text;
 	va_list arguments;
 
 	va_start(arguments, what);
 	text = format_text(doctor, what, arguments);
 	va_end(arguments);
+	for (char *c = text; *c != '\0'; c++)
+		if (*c == '\n')
+			*c = ' ';
 	if (is_known(doctor, where, text) || doctor->n_findings == FINDINGS_MAX)
 		return;
 	doctor->findings[doctor->n_findings++] = (struct finding){
@@ -85,7 +98,7 @@ doctor_find(struct doctor *doctor, enum doctor_severity severity,
 		.check = doctor->check,
 		.where = where,
 		.what = text,
-		.mend = mend,
+		.mend = has_control(mend) ? "" : mend,
 	};
 }
 

@@ -57,7 +57,8 @@ struct doctor {
 
 /*
  * Adds a finding; one that says the same of the same place as another is left
- * out. where and mend live as long as the doctor.
+ * out. where and mend live as long as the doctor. A mend that has characters
+ * which no line has, out of somebody's table, is left out.
  */
 void doctor_find(struct doctor *doctor, enum doctor_severity severity,
 	const char *where, const char *mend, const char *what, ...)
@@ -65,6 +66,8 @@ void doctor_find(struct doctor *doctor, enum doctor_severity severity,
 /* Text for it, in the arena. */
 const char *doctor_text(struct doctor *doctor, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Text as one word for the shell. */
+const char *doctor_quoted(struct doctor *doctor, struct slice text);
 /* A setting of policyd.conf as a place, and the file as a whole. */
 const char *doctor_in_config(struct doctor *doctor, const char *section);
 

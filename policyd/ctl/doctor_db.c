@@ -41,7 +41,7 @@ static const struct probe probes[] = {
 	  " max_rcpts", "account", "siud", NULL },
 	{ CONFIG_DB_IREDAPD, "throttle_tracking",
 	  "tid, account, period, cur_msgs, cur_quota, init_time, last_time,"
-	  " last_notify_time", "account", "siud", "throttle" },
+	  " last_notify_time, admitted", "account", "siud", "throttle" },
 	{ CONFIG_DB_IREDAPD, "greylisting",
 	  "account, priority, sender, sender_priority, comment, active",
 	  "account", "siud", NULL },
@@ -180,6 +180,42 @@ find(struct patient *patient, enum doctor_severity severity, const char *mend,
 	patient->doctor->has_database_finding |= severity == DOCTOR_ERROR;
 }
 
+/* --- lines that mend ---------------------------------------------------- */
+
+/* "'policyd'@'localhost'" and "policyd@localhost" in backticks. */
+static const char *
+quoted_account(struct patient *patient, const char *text)
+{
+	const struct slice account = slice_of(text);
+	const ptrdiff_t at = slice_find_last(account, '@');
+	struct slice user, host;
+
+	if (at < 0)
+		return "...";
+	user = slice_part(account, 0, (size_t)at);
+	host = slice_from(account, (size_t)at + 1);
+	if (slice_starts(user, SLICE("'"))) {
+		user = slice_part(user, 1, user.len - 1);
+		host = slice_part(host, 1, host.len - 1);
+	}
+	if (slice_has_byte(account, '`') || slice_has_byte(user, '\''))
+		return "...";
+	return doctor_text(patient->doctor, "`%.*s`@`%.*s`", SLICE_ARG(user),
+		SLICE_ARG(host));
+}
+
+/* The rights that iRedMail gives, and no more: accounts are only read. */
+static const char *
+grant_line(struct patient *patient, const char *account)
+{
+	return doctor_text(patient->doctor,
+		"mariadb -e 'GRANT %s ON `%s`.* TO %s'",
+		patient->id == CONFIG_DB_VMAIL
+			? "SELECT"
+			: "SELECT, INSERT, UPDATE, DELETE",
+		patient->config->name, quoted_account(patient, account));
+}
+
 /* --- the server --------------------------------------------------------- */
 
 static void
@@ -188,6 +224,40 @@ take_server(struct patient *patient, const struct db_rows *rows)
 	patient->version = text_of(patient, rows, 0, 0);
 	patient->account = text_of(patient, rows, 0, 1);
 	patient->now = db_rows_i64(rows, 0, 2);
+}
+
+/*
+ * Why it cannot be reached. "Access denied for user 'a'@'b' to database 'c'"
+ * tells who lacks a right there, "(using password: YES)" that it is nobody.
+ */
+static void
+tell_unreachable(struct patient *patient)
+{
+	static const char before[] = "Access denied for user ";
+	static const char behind[] = " to database";
+	struct doctor *doctor = patient->doctor;
+	const struct config_db *config = patient->config;
+	const char *who = strstr(patient->error, before);
+	const char *end = who == NULL ? NULL : strstr(who, behind);
+	const char *mend = "systemctl status mariadb", *hint = "";
+
+	if (end != NULL) {
+		who += sizeof(before) - 1;
+		mend = grant_line(patient,
+			doctor_text(doctor, "%.*s", (int)(end - who), who));
+	} else if (who != NULL) {
+		mend = "";
+		hint = doctor_text(doctor,
+			"; is the password in %s that of this account?",
+			config->password_file[0] != '\0'
+				? config->password_file
+				: config->password_env);
+	} else if (strstr(patient->error, "Unknown database") != NULL) {
+		mend = MIGRATE_LINE;
+	}
+	find(patient, DOCTOR_ERROR, mend,
+		doctor_text(doctor, "user %s: %s%s", config->user,
+			patient->error, hint));
 }
 
 /* False when there is no more to be asked. */
@@ -207,12 +277,7 @@ check_server(struct patient *patient)
 	int64_t after;
 
 	if (!run(patient, &statement, take_server)) {
-		find(patient, DOCTOR_ERROR,
-			strstr(patient->error, "Unknown database") != NULL
-				? MIGRATE_LINE
-				: "systemctl status mariadb",
-			doctor_text(doctor, "user %s: %s",
-				patient->config->user, patient->error));
+		tell_unreachable(patient);
 		return false;
 	}
 	after = clock_wall();
@@ -312,24 +377,28 @@ try_right(struct patient *patient, const struct probe *probe, char right)
 	}
 }
 
-/* "`policyd`@`localhost`" of "policyd@localhost" */
+/*
+ * The line that makes what db migrate made before: its files do no harm when
+ * they are applied again.
+ */
 static const char *
-quoted_account(struct patient *patient)
+make_again_line(struct patient *patient)
 {
-	const struct slice account = slice_of(patient->account);
-	const ptrdiff_t at = slice_find_last(account, '@');
+	const struct doctor *doctor = patient->doctor;
 
-	if (at < 0 || slice_has_byte(account, '`') ||
-		slice_has_byte(account, '\''))
-		return "`...`";
-	return doctor_text(patient->doctor, "`%.*s`@`%.*s`", (int)at,
-		account.ptr, SLICE_ARG(slice_from(account, (size_t)at + 1)));
+	if (patient->id == CONFIG_DB_POLICYD &&
+		strstr(patient->missing, "schema_migration:") != NULL)
+		return MIGRATE_LINE;
+	return doctor_text(patient->doctor,
+		"mariadb -e 'DELETE FROM `%s`.schema_migration WHERE "
+		"database_name = \"%s\"' && " MIGRATE_LINE,
+		doctor->config->db[CONFIG_DB_POLICYD].name,
+		patient->id == CONFIG_DB_POLICYD ? "policyd" : "iredapd");
 }
 
 static void
 check_rights(struct patient *patient)
 {
-	const bool is_read_only = patient->id == CONFIG_DB_VMAIL;
 	const bool is_ours = patient->id == CONFIG_DB_IREDAPD ||
 			     patient->id == CONFIG_DB_POLICYD;
 	struct doctor *doctor = patient->doctor;
@@ -345,15 +414,12 @@ check_rights(struct patient *patient)
 	}
 	if (patient->denied[0] != '\0')
 		find(patient, DOCTOR_ERROR,
-			doctor_text(doctor,
-				"mariadb -e 'GRANT %s ON `%s`.* TO %s'",
-				is_read_only ? "SELECT"
-					     : "SELECT, INSERT, UPDATE, DELETE",
-				patient->config->name, quoted_account(patient)),
+			grant_line(patient, patient->account),
 			doctor_text(doctor, "user %s lacks %s",
 				patient->account, patient->denied));
 	if (patient->missing[0] != '\0')
-		find(patient, DOCTOR_ERROR, is_ours ? MIGRATE_LINE : "",
+		find(patient, DOCTOR_ERROR,
+			is_ours ? make_again_line(patient) : "",
 			doctor_text(doctor, "%s%s", patient->missing,
 				is_ours ? ""
 					: "; is this the database of "
@@ -461,11 +527,11 @@ take_useless(struct patient *patient, const struct db_rows *rows)
 
 		doctor_find(doctor, DOCTOR_WARNING, "table iredapd.throttle",
 			doctor_text(doctor,
-				has_period ? "policyctl throttle unset '%.*s' "
-					     "%.*s"
-					   : "policyctl throttle set '%.*s' "
-					     "%.*s --period 1h",
-				SLICE_ARG(account), SLICE_ARG(kind)),
+				has_period ? "policyctl throttle unset %s %s"
+					   : "policyctl throttle set %s %s "
+					     "--period 1h",
+				doctor_quoted(doctor, account),
+				doctor_quoted(doctor, kind)),
 			has_period ? "%.*s %.*s limits nothing: it has a "
 				     "period and no limit"
 				   : "%.*s %.*s is never looked at: its "

@@ -16,7 +16,6 @@
 
 /* --- lines that mend ---------------------------------------------------- */
 
-/* For the shell. */
 static void
 append_quoted(struct str *out, struct slice text)
 {
@@ -27,6 +26,19 @@ append_quoted(struct str *out, struct slice text)
 		else
 			str_append_char(out, text.ptr[i]);
 	str_append_char(out, '\'');
+}
+
+const char *
+doctor_quoted(struct doctor *doctor, struct slice text)
+{
+	const char *quoted;
+	struct str out;
+
+	str_init(&out, LINE_MAX_BYTES);
+	append_quoted(&out, text);
+	quoted = slice_copy(doctor->arena, str_slice(&out)).ptr;
+	str_free(&out);
+	return quoted;
 }
 
 /* postconf does not take blanks within what a service sets for itself. */

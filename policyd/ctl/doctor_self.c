@@ -58,8 +58,9 @@ check_file(struct doctor *doctor, const char *path, mode_t forbidden,
 	if (path[0] != '\0' && stat(path, &st) == 0 &&
 		(st.st_mode & forbidden) != 0)
 		doctor_find(doctor, DOCTOR_WARNING, path,
-			doctor_text(doctor, "chmod %s '%s'", mend, path), "%s",
-			what);
+			doctor_text(doctor, "chmod %s %s", mend,
+				doctor_quoted(doctor, slice_of(path))),
+			"%s", what);
 }
 
 void
@@ -280,7 +281,8 @@ check_unix_socket(struct doctor *doctor, const struct sock_address *address)
 	closed = find_closed(doctor, &who, address->path);
 	if (closed != NULL)
 		doctor_find(doctor, DOCTOR_ERROR, address->text,
-			doctor_text(doctor, "chmod o+x '%s'", closed),
+			doctor_text(doctor, "chmod o+x %s",
+				doctor_quoted(doctor, slice_of(closed))),
 			"Postfix may not enter the directory %s", closed);
 	if (!may(&who, &st, S_IROTH | S_IWOTH))
 		doctor_find(doctor, DOCTOR_ERROR,
@@ -418,12 +420,11 @@ compare_setting(struct told *told, const struct json *row)
 	if (value_in_file(doctor->config, section, key, &value,
 		    &needs_restart) &&
 		!slice_eq(str_slice(&value), json_text(json_element(row, 2))))
-		doctor_find(doctor, DOCTOR_WARNING,
-			doctor_text(doctor, "%s [%.*s]", doctor->config_path,
-				SLICE_ARG(section)),
+		doctor_find(doctor, DOCTOR_WARNING, "policyctl config show",
 			needs_restart ? RESTART_LINE : "policyctl reload",
-			"%.*s was changed and is not in force yet",
-			SLICE_ARG(key));
+			"[%.*s] %.*s was changed in %s and is not in force yet",
+			SLICE_ARG(section), SLICE_ARG(key),
+			doctor->config_path);
 	str_free(&value);
 }
 

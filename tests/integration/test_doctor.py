@@ -4,9 +4,13 @@ one, and the line that is printed mends it."""
 import json
 import os
 import shutil
+import socket
 import subprocess
+import threading
 
 import pytest
+
+from harness import SOURCE
 
 DONE, FINDINGS = 0, 1
 
@@ -65,9 +69,14 @@ class Wiring:
         with open(os.path.join(self.directory, "master.cf"), "a") as file:
             file.write(text)
 
-    def findings(self):
+    def findings(self, *words):
+        # postconf waits until a file is a little older.
+        for name in ("main.cf", "master.cf"):
+            path = os.path.join(self.directory, name)
+            if os.path.exists(path):
+                os.utime(path, (1, 1))
         done = self.policyd.ctl_run("--json", "doctor", "--postfix-dir",
-                                    self.directory)
+                                    self.directory, *words)
         assert done.stderr == ""
         found = json.loads(done.stdout)["findings"]
         assert done.returncode == (FINDINGS if found else DONE)
@@ -92,12 +101,19 @@ class Wiring:
             key, _, new = line.partition(" =")
             self.configure(**{section + "." + key: new.strip()})
             return
-        if line.startswith("policyctl "):
-            line = "%s --config %s %s" % (
-                self.policyd.ctl_path, self.policyd.path,
-                line[len("policyctl "):])
-        environment = dict(os.environ,
-                           MYSQL_UNIX_PORT=self.policyd.database.socket)
+        binaries = os.path.join(self.policyd.directory, "bin")
+        os.makedirs(binaries, exist_ok=True)
+        for name, command in (
+                ("policyctl", "'%s' --config '%s'" % (
+                    self.policyd.ctl_path, self.policyd.path)),
+                ("mariadb", "/usr/bin/mariadb --socket='%s'" %
+                 self.policyd.database.socket)):
+            with open(os.path.join(binaries, name), "w") as file:
+                file.write("#!/bin/sh\nexec %s \"$@\"\n" % command)
+            os.chmod(file.name, 0o755)
+        environment = dict(
+            os.environ, PATH=binaries + ":" + os.environ["PATH"],
+            POLICYD_SQL_DIR=os.path.join(SOURCE, "conf/sql"))
         subprocess.run(["sh", "-ec", line], check=True, env=environment)
 
     def mended(self, check, severity, *words):
@@ -366,3 +382,276 @@ def test_postfix_cannot_be_read(wiring):
     found = wiring.findings()
     assert [one["check"] for one in found] == ["postfix"]
     assert "main.cf" in found[0]["what"]
+
+
+def test_postconf_fails(wiring, monkeypatch):
+    """It is looked for in PATH first; what it says is told."""
+    fake = os.path.join(wiring.directory, "postconf")
+    with open(fake, "w") as file:
+        file.write("#!/bin/sh\necho warning: x >&2\necho boom >&2\nexit 1\n")
+    os.chmod(fake, 0o755)
+    monkeypatch.setenv("PATH", wiring.directory + ":" + os.environ["PATH"])
+    found = wiring.findings()
+    assert [one["check"] for one in found] == ["postfix"]
+    assert "boom" in found[0]["what"]
+
+
+def checks(found):
+    return [(one["check"], one["severity"]) for one in found]
+
+
+# --- policyd itself ---------------------------------------------------------
+
+def test_mistakes_in_the_configuration(wiring):
+    with open(wiring.policyd.path, "a") as file:
+        file.write("[greylisting]\nmode = maybe\n")
+    found = wiring.findings()
+    assert checks(found) == [("configuration", "error")]
+    assert found[0]["where"].startswith(wiring.policyd.path + ":")
+
+
+def test_files_that_others_may_change_or_read(wiring):
+    password = os.path.join(wiring.policyd.directory, "password")
+    os.chmod(wiring.policyd.path, 0o646)
+    wiring.mended("files", "warning", "change the configuration")
+    os.chmod(password, 0o644)
+    wiring.mended("files", "warning", "password", password)
+
+
+def test_an_enforced_rule_that_is_not_in_order(wiring):
+    order = wiring.policyd.json("config", "show", "--all")
+    order = next(row["default"] for row in order
+                 if (row["section"], row["key"]) == ("rules", "order"))
+    rules = [word.strip() for word in order.split(",")]
+    wiring.configure(**{"rules.order": ", ".join(
+        rule for rule in rules if rule != "throttle")})
+    found = wiring.mended("rules", "warning", "throttle")
+    assert found["mend"] == "order = " + ", ".join(rules)
+
+
+def test_training(wiring):
+    wiring.configure(**{"greylisting.training": "yes"})
+    wiring.mended("rules", "note", "training")
+
+
+def test_the_daemon_is_down(wiring):
+    wiring.policyd.stop()
+    found = wiring.findings()
+    assert checks(found) == [("sockets", "error"), ("daemon", "error")]
+    assert {one["mend"] for one in found} == {"systemctl start policyd"}
+
+
+def test_a_change_that_is_not_in_force(wiring):
+    policyd = wiring.policyd
+    policyd.configure(**{"mail.recipient_delimiters": "+-"})
+    wiring.set(recipient_delimiter="+-")
+    wiring.mended("daemon", "warning", "recipient_delimiters")
+    policyd.configure(**{"mail.recipient_delimiters": "+-",
+                         "policyd.node": "other"})
+    found = wiring.findings()
+    assert checks(found) == [("daemon", "warning")]
+    assert found[0]["mend"] == "systemctl restart policyd"
+
+
+def test_a_daemon_of_another_version(wiring):
+    path = os.path.join(wiring.policyd.directory, "other")
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen()
+
+    def serve():
+        for answer in ('{"fields":[{"key":"policyd","title":"","type":"text",'
+                       '"value":"0.0.1"}]}\n', "", ""):
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall((answer + '{"exit":0}\n').encode())
+        server.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    found = wiring.findings("--socket", path)
+    thread.join()
+    assert checks(found) == [("daemon", "warning")]
+    assert "0.0.1" in found[0]["what"]
+
+
+def test_what_the_daemon_finds(wiring):
+    wiring.policyd.database.execute(
+        "INSERT INTO iredapd.throttle (account, kind, period, max_msgs)"
+        " VALUES ('@example.com', 'sideways', 60, 1)")
+    wiring.policyd.ctl("reload")
+    found = wiring.findings()
+    assert checks(found) == [("daemon", "warning")]
+    assert "iredapd.throttle" in found[0]["what"]
+
+
+# --- unix sockets -----------------------------------------------------------
+
+class OnUnixSocket:
+    """policyd listens on one, and Postfix asks there."""
+
+    def __init__(self, wiring, mode="0666"):
+        self.wiring = wiring
+        self.folder = os.path.join(wiring.policyd.directory, "sockets")
+        self.path = os.path.join(self.folder, "policy")
+        os.makedirs(self.folder, exist_ok=True)
+        os.chmod(self.folder, 0o755)
+        self.configure(mode)
+        for name in (LIST, END):
+            wiring.set(**{name: value(wiring, name).replace(
+                wiring.us, "unix:" + self.path)})
+
+    def configure(self, mode):
+        policyd = self.wiring.policyd
+        policyd.stop()
+        self.wiring.changes.update({
+            "policyd.policy_listen": "unix:" + self.path,
+            "policyd.policy_socket_mode": mode})
+        policyd.configure(**self.wiring.changes)
+        policyd.start()
+
+
+def test_a_unix_socket(wiring):
+    """Absolute, or below the queue directory, where smtpd works."""
+    socket_ = OnUnixSocket(wiring)
+    assert wiring.findings() == []
+    queue = value(wiring, "queue_directory")
+    wiring.set(**{END: "check_policy_service unix:" + os.path.relpath(
+        socket_.path, queue)})
+    assert wiring.findings() == []
+
+
+def test_a_chroot_hides_a_socket(wiring):
+    OnUnixSocket(wiring)
+    wiring.postconf("-F", "127.0.0.1:587/inet/chroot = y")
+    wiring.mended("sockets", "error", "127.0.0.1:587", "chroot")
+
+
+def test_a_socket_that_postfix_may_not_use(wiring):
+    socket_ = OnUnixSocket(wiring, "0600")
+    found = wiring.findings()
+    assert checks(found) == [("sockets", "error")]
+    key, _, mode = found[0]["mend"].partition(" = ")
+    assert key == "policy_socket_mode"
+    socket_.configure(mode)
+    assert wiring.findings() == []
+    os.chmod(socket_.folder, 0o700)
+    shutil.chown(socket_.folder, "nobody")
+    wiring.mended("sockets", "error", socket_.folder)
+
+
+# --- databases --------------------------------------------------------------
+
+@pytest.fixture
+def granted(policyd):
+    """Revokes rights of the account, and gives them back."""
+    database = policyd.database
+
+    def revoke(name, *left):
+        database.execute("REVOKE ALL ON %s.* FROM policyd@localhost" % name)
+        for rights in left:
+            database.execute("GRANT %s ON %s.* TO policyd@localhost" % (
+                rights, name))
+
+    yield revoke
+    database.execute("GRANT ALL ON iredapd.* TO policyd@localhost")
+    database.execute("GRANT ALL ON policyd.* TO policyd@localhost")
+    database.execute("GRANT SELECT ON vmail.* TO policyd@localhost")
+
+
+@pytest.mark.parametrize("name, left, lacks", [
+    ("iredapd", ["SELECT"], "INSERT on throttle_tracking"),
+    ("iredapd", ["SELECT, INSERT, UPDATE"], "DELETE on greylisting"),
+    ("policyd", ["SELECT, INSERT, DELETE"], "UPDATE on setting"),
+    ("iredapd", [], "Access denied"),
+    ("vmail", [], "Access denied"),
+])
+def test_rights_are_mended(wiring, granted, name, left, lacks):
+    granted(name, *left)
+    wiring.mended("databases", "error", lacks, name)
+
+
+def test_rights_on_one_table_of_vmail(wiring, granted):
+    granted("vmail")
+    database = wiring.policyd.database
+    database.execute("GRANT SELECT ON vmail.domain TO policyd@localhost")
+    try:
+        wiring.mended("databases", "error", "SELECT on alias_domain")
+    finally:
+        database.execute("REVOKE SELECT ON vmail.domain"
+                         " FROM policyd@localhost")
+
+
+def test_a_wrong_password(wiring):
+    password = os.path.join(wiring.policyd.directory, "password")
+    with open(password, "w") as file:
+        file.write("wrong\n")
+    found = wiring.findings()
+    assert set(checks(found)) == {("databases", "error")}
+    assert all(password in one["what"] for one in found)
+
+
+def test_a_database_that_is_away(wiring):
+    wiring.policyd.database.kill()
+    found = wiring.findings()
+    assert set(checks(found)) == {("databases", "error")}
+    assert {one["mend"] for one in found} == {"systemctl status mariadb"}
+    wiring.policyd.database.start()
+
+
+@pytest.mark.parametrize("spoil, word", [
+    ("DROP TABLE iredapd.greylisting_whitelists", "greylisting_whitelists"),
+    ("ALTER TABLE iredapd.throttle_tracking DROP COLUMN admitted",
+     "admitted"),
+    ("DROP TABLE policyd.setting", "setting"),
+    ("DELETE FROM policyd.schema_migration WHERE number = 2",
+     "iredapd/002"),
+])
+def test_tables_are_made_again(wiring, spoil, word):
+    wiring.policyd.database.execute(spoil)
+    try:
+        found = wiring.findings()
+        assert checks(found) == [("databases", "error")], found
+        assert word in found[0]["what"]
+        wiring.mend(found[0])
+        wiring.policyd.ctl("reload")
+        assert wiring.findings() == []
+    finally:
+        wiring.policyd.database.execute("DELETE FROM policyd.schema_migration")
+        wiring.policyd.migrate()
+
+
+def test_collations_are_mended(wiring):
+    wiring.policyd.database.execute(
+        "ALTER TABLE iredapd.throttle CONVERT TO CHARACTER SET utf8mb4"
+        " COLLATE utf8mb4_general_ci")
+    wiring.mended("databases", "warning", "throttle", "utf8mb4_general_ci")
+
+
+def test_another_clock(wiring):
+    database = wiring.policyd.database
+    database.execute("SET GLOBAL init_connect ="
+                     " 'SET timestamp = UNIX_TIMESTAMP() - 60'")
+    try:
+        found = wiring.findings()
+        assert set(checks(found)) == {("databases", "warning")}
+        assert "behind ours" in found[0]["what"]
+    finally:
+        database.execute("SET GLOBAL init_connect = ''")
+
+
+@pytest.mark.parametrize("row, word", [
+    ("('@example.com', 'outbound', 0, 5)", "period is 0"),
+    ("('o''brien@example.com', 'inbound', 60, -1)", "limits nothing"),
+])
+def test_limits_that_limit_nothing(wiring, row, word):
+    wiring.policyd.database.execute(
+        "INSERT INTO iredapd.throttle (account, kind, period, max_msgs)"
+        " VALUES " + row)
+    wiring.mended("databases", "warning", word)
+
+
+def test_greylisting_is_on_for_nobody(wiring):
+    wiring.policyd.database.execute("DELETE FROM iredapd.greylisting")
+    wiring.mended("databases", "note", "greylisting")
