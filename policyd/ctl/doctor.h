@@ -17,6 +17,7 @@
 struct arena;
 struct command;
 struct config;
+struct sock_address;
 
 enum doctor_severity {
 	DOCTOR_ERROR,   /* mail is not judged as the administrator meant */
@@ -102,6 +103,10 @@ enum doctor_service_kind doctor_service_kind(const struct doctor *doctor,
 bool doctor_is_ours(const struct doctor *doctor, struct slice server);
 bool doctor_is_hidden(const struct doctor *doctor,
 	const struct postconf_service *service, struct slice server);
+/* Whether "inet" or "unix", with an address, is one of these sockets. */
+bool doctor_is_one_of(const struct doctor *doctor,
+	const struct sock_address *own, size_t n, struct slice kind,
+	struct slice address);
 /* How a check_policy_service names this policyd. */
 const char *doctor_own_server(struct doctor *doctor,
 	const struct postconf_service *service);

@@ -307,32 +307,38 @@ is_path(const struct doctor *doctor, bool is_chrooted, struct slice path,
 }
 
 bool
-doctor_is_ours(const struct doctor *doctor, struct slice server)
+doctor_is_one_of(const struct doctor *doctor, const struct sock_address *own,
+	size_t n, struct slice kind, struct slice address)
 {
-	const ptrdiff_t colon = slice_find(server, ':');
-	const struct slice kind =
-		slice_part(server, 0, colon < 0 ? 0 : (size_t)colon);
-	const struct slice rest = slice_from(server, (size_t)(colon + 1));
+	const bool is_inet = slice_eq(kind, SLICE("inet"));
 	struct slice host, port;
 	uint64_t number;
 
-	split_host(rest, &host, &port);
-	for (size_t i = 0; i < doctor->config->policyd.n_listen; i++) {
-		const struct sock_address *own =
-			&doctor->config->policyd.listen[i];
-
-		if (own->is_unix) {
-			if (!slice_eq(kind, SLICE("inet")) &&
-				(is_path(doctor, false, rest, own) ||
-					is_path(doctor, true, rest, own)))
+	split_host(address, &host, &port);
+	for (size_t i = 0; i < n; i++)
+		if (own[i].is_unix) {
+			if (!is_inet &&
+				(is_path(doctor, false, address, own + i) ||
+					is_path(doctor, true, address,
+						own + i)))
 				return true;
-		} else if (slice_eq(kind, SLICE("inet")) &&
-			   num_parse_u64(port, 65535, &number) &&
-			   (int)number == own->port && is_host(host, own)) {
+		} else if (is_inet && num_parse_u64(port, 65535, &number) &&
+			   (int)number == own[i].port &&
+			   is_host(host, own + i)) {
 			return true;
 		}
-	}
 	return false;
+}
+
+bool
+doctor_is_ours(const struct doctor *doctor, struct slice server)
+{
+	const struct config *config = doctor->config;
+	struct slice kind;
+
+	(void)slice_split(&server, ':', &kind);
+	return doctor_is_one_of(doctor, config->policyd.listen,
+		config->policyd.n_listen, kind, server);
 }
 
 bool

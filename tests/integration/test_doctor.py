@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from harness import SOURCE
+from harness.ports import free_ports
 
 DONE, FINDINGS = 0, 1
 
@@ -284,6 +285,8 @@ PARAMETERS = [
      "recipient_delimiters"),
     ("mynetworks", "127.0.0.0/8, [::1], 192.0.2.0/24 [2001:db8::]/32",
      "networks", "warning", "192.0.2.0/24, 2001:db8::/32"),
+    ("smtpd_peername_lookup", "no", "client_names", "warning",
+     "wblist_rdns"),
     ("smtpd_sasl_auth_enable", "yes", "logins", "note", "log in"),
     ("default_process_limit", "3000", "connections", "warning", "2000"),
 ]
@@ -484,6 +487,59 @@ def test_what_the_daemon_finds(wiring):
     found = wiring.findings()
     assert checks(found) == [("daemon", "warning")]
     assert "iredapd.throttle" in found[0]["what"]
+
+
+# --- SRS --------------------------------------------------------------------
+
+@pytest.fixture
+def rewriting(wiring):
+    """policyd rewrites senders; nothing of it is in Postfix yet."""
+    policyd = wiring.policyd
+    secrets = os.path.join(policyd.directory, "secrets")
+    with open(secrets, "w") as file:
+        file.write("a long enough secret\n")
+    os.chmod(secrets, 0o600)
+    forward, reverse = free_ports(2)
+    wiring.changes.update({
+        "srs.domain": "srs.example.com", "srs.secrets_file": secrets,
+        "srs.forward_listen": "inet:127.0.0.1:%d" % forward,
+        "srs.reverse_listen": "inet:127.0.0.1:%d" % reverse,
+        "srs.socketmap_listen": "unix:%s/srs" % policyd.directory})
+    policyd.stop()
+    policyd.configure(**wiring.changes)
+    policyd.start()
+    return forward, reverse
+
+
+def test_srs_is_wired(wiring, rewriting):
+    found = wiring.findings()
+    assert set(checks(found)) == {("srs", "error")}
+    for one in found:
+        wiring.mend(one)
+    assert wiring.findings() == []
+    assert value(wiring, "sender_canonical_maps") == \
+        "tcp:127.0.0.1:%d" % rewriting[0]
+    assert value(wiring, "sender_canonical_classes") == "envelope_sender"
+    path = wiring.policyd.directory + "/srs"
+    wiring.set(sender_canonical_maps="socketmap:unix:%s:forward" % path,
+               recipient_canonical_maps="socketmap:unix:%s:reverse" % path)
+    assert wiring.findings() == []
+    wiring.set(sender_canonical_maps="static:x, socketmap:unix:%s:reverse" %
+               path)
+    wiring.mended("srs", "error", "sender_canonical_maps")
+    assert value(wiring, "sender_canonical_maps").startswith("static:x, ")
+
+
+def test_srs_is_off_and_asked(wiring):
+    """The map has no way to go on when nobody answers."""
+    port, = free_ports(1)
+    wiring.policyd.stop()
+    wiring.changes["srs.forward_listen"] = "inet:127.0.0.1:%d" % port
+    wiring.policyd.configure(**wiring.changes)
+    wiring.policyd.start()
+    wiring.set(sender_canonical_maps="static:x, tcp:127.0.0.1:%d" % port)
+    wiring.mended("srs", "error", "defers all mail")
+    assert value(wiring, "sender_canonical_maps") == "static:x"
 
 
 # --- unix sockets -----------------------------------------------------------
