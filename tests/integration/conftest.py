@@ -14,6 +14,7 @@ from harness.daemon import Policyd
 from harness.mariadb import MariaDB
 from harness.ports import free_ports
 from harness.postfix import Postfix
+from harness.vmail import Vmail
 
 TABLES = ("iredapd.throttle_tracking", "iredapd.throttle",
           "iredapd.greylisting", "iredapd.greylisting_tracking",
@@ -101,6 +102,16 @@ def empty_tables(database):
                      " (account, sender, active) VALUES ('@.', '@.', 1)")
     database.execute("INSERT INTO amavisd.users (priority, policy_id, email)"
                      " VALUES (0, 0, '@.')")
+
+
+@pytest.fixture
+def vmail(mariadb):
+    """Accounts that a test adds; the first ones are back after it."""
+    accounts = Vmail(mariadb)
+    yield accounts
+    if not mariadb.is_running:
+        mariadb.start()
+    accounts.restore()
 
 
 @pytest.fixture

@@ -95,6 +95,11 @@ submission_recipient_restrictions =
   check_policy_service {policy}, check_client_access static:OK, reject
 """
 
+# Whom it takes mail for and from; who they are, is in vmail.
+ADDRESSES = ("alice@example.com", "bob@example.com", "team@example.com",
+             "news@example.com", "alice.smith@example.com",
+             "o'brien@example.com")
+
 VIRTUAL_ALIAS = "/^(.*)@alias\\.example$/ ${1}@example.com\n"
 
 
@@ -112,8 +117,7 @@ class Postfix:
         with open(os.path.join(self.directory, name), "w") as file:
             file.write(text)
 
-    def configure(self, mailboxes=("alice@example.com", "bob@example.com"),
-                  more=""):
+    def configure(self, mailboxes=ADDRESSES, more=""):
         """more: lines for main.cf, behind all others."""
         for name in ("etc", "queue", "data"):
             os.makedirs(os.path.join(self.directory, name), exist_ok=True)
