@@ -11,7 +11,7 @@
 #define NO_SPF     "this version of policyd does not check SPF"
 #define NO_POOL    "policyd needs few connections: see [database]"
 #define NO_CLEANER "policyd removes what is old by itself"
-#define NO_MLMMJ   "policyd reads members from the database"
+#define NO_MLMMJ   "policyd asks the database who owns and moderates a list"
 
 /* clang-format off */
 
@@ -86,15 +86,22 @@ static const struct mapping mappings[] = {
 
 	DROP("WBLIST_BYPASS_OUTGOING_EMAIL", NO_RULE),
 	DROP("WBLIST_DISCARD_INSTEAD_OF_REJECT", NO_RULE),
-	DROP("CHANGE_PASSWORD_DAYS", NO_RULE),
-	DROP("CHANGE_PASSWORD_MESSAGE", NO_RULE),
-	DROP("CHANGE_PASSWORD_NEVER_EXPIRE_USERS", NO_RULE),
-	DROP("CHECK_FORGED_SENDER", NO_RULE),
-	DROP("ALLOWED_FORGED_SENDERS", NO_RULE),
-	DROP("CHECK_SPF_IF_LOGIN_MISMATCH", NO_SPF),
-	DROP("ALLOWED_LOGIN_MISMATCH_SENDERS", NO_RULE),
-	DROP("ALLOWED_LOGIN_MISMATCH_STRICTLY", NO_RULE),
-	DROP("ALLOWED_LOGIN_MISMATCH_LIST_MEMBER", NO_RULE),
+	CARRY("CHANGE_PASSWORD_DAYS", "force_password_change", "days", carry_number),
+	CARRY("CHANGE_PASSWORD_MESSAGE", "force_password_change", "message", carry_text),
+	CARRY("CHANGE_PASSWORD_NEVER_EXPIRE_USERS", "force_password_change",
+		"never_expire", carry_list),
+	CARRY("CHECK_FORGED_SENDER", "reject_sender_login_mismatch",
+		"check_forged_sender", carry_bool),
+	CARRY("ALLOWED_FORGED_SENDERS", "reject_sender_login_mismatch",
+		"allowed_forged_senders", carry_list),
+	CARRY("CHECK_SPF_IF_LOGIN_MISMATCH", "reject_sender_login_mismatch",
+		"check_spf", carry_bool),
+	CARRY("ALLOWED_LOGIN_MISMATCH_SENDERS", "reject_sender_login_mismatch",
+		"allowed_mismatch_senders", carry_list),
+	CARRY("ALLOWED_LOGIN_MISMATCH_STRICTLY", "reject_sender_login_mismatch",
+		"allow_own_aliases", carry_bool),
+	CARRY("ALLOWED_LOGIN_MISMATCH_LIST_MEMBER",
+		"reject_sender_login_mismatch", "allow_list_members", carry_bool),
 
 	CARRY("GREYLISTING_MESSAGE", "greylisting", "message", carry_text),
 	CARRY("GREYLISTING_TRAINING_MODE", "greylisting", "training", carry_bool),
