@@ -14,6 +14,7 @@
 #include "policyd/commands/reply.h"
 #include "policyd/engine.h"
 #include "policyd/facts/auto_whitelist.h"
+#include "policyd/facts/directory.h"
 #include "policyd/facts/reservation.h"
 #include "policyd/facts/tables.h"
 #include "policyd/facts/triplet.h"
@@ -75,6 +76,8 @@ reply_daemon(struct command *command)
 		REPLY_NUMBER, triplets.n_clients);
 	field_number(command, "triplets_bytes", "memory of both", REPLY_BYTES,
 		triplets.size_bytes);
+	field_number(command, "addresses_in_memory", "addresses in memory",
+		REPLY_NUMBER, directory_count(sources->directory));
 	field_number(command, "instances", "messages in transit", REPLY_NUMBER,
 		instances_count(sources->instances));
 	field_number(command, "decisions_in_memory", "decisions in memory",
