@@ -10,6 +10,10 @@ ALIAS_DOMAINS = 10000
 THROTTLE_RULES = 1000
 WHITELIST_ROWS = 10000
 
+# What iRedMail's tables hold at a site of ten domains.
+MAILBOXES = 1000  # of each domain
+NETWORKS = 3000   # of the domains that are white-listed
+
 # A login whose messages are all too large: its refusal shows that the
 # throttle rules are in force. The last row of its table.
 SIZED = "sized@example.com"
@@ -60,6 +64,57 @@ INSERT INTO {iredapd}.greylisting_whitelists (account, sender)
 """
 
 
+# As iRedMail and iRedAdmin fill them: each mailbox has a row of its own in
+# forwardings, every fiftieth an alias; each domain has lists of both kinds.
+IREDMAIL_SITE = """
+INSERT INTO {vmail}.domain (domain)
+  SELECT CONCAT('d', seq, '.site.example') FROM {iredapd}.seq_1_to_{domains};
+INSERT INTO {vmail}.mailbox (username, name, domain)
+  SELECT CONCAT('u', m.seq, '@d', d.seq, '.site.example'), '',
+    CONCAT('d', d.seq, '.site.example')
+  FROM {iredapd}.seq_1_to_{domains} d, {iredapd}.seq_1_to_{mailboxes} m;
+INSERT INTO {vmail}.forwardings (address, forwarding, domain, dest_domain,
+    is_forwarding)
+  SELECT username, username, domain, domain, 1 FROM {vmail}.mailbox
+  WHERE domain LIKE '%.site.example';
+INSERT INTO {vmail}.forwardings (address, forwarding, domain, dest_domain,
+    is_alias)
+  SELECT CONCAT('alias-', username), username, domain, domain, 1
+  FROM {vmail}.mailbox WHERE username LIKE 'u%50@d%.site.example';
+INSERT INTO {vmail}.alias (address, accesspolicy, domain)
+  SELECT CONCAT('list', m.seq, '@d', d.seq, '.site.example'), 'membersonly',
+    CONCAT('d', d.seq, '.site.example')
+  FROM {iredapd}.seq_1_to_{domains} d, {iredapd}.seq_1_to_20 m;
+INSERT INTO {vmail}.maillists (address, mlid, accesspolicy, domain)
+  SELECT CONCAT('ml', m.seq, '@d', d.seq, '.site.example'),
+    CONCAT(d.seq, '-', m.seq), 'domain', CONCAT('d', d.seq, '.site.example')
+  FROM {iredapd}.seq_1_to_{domains} d, {iredapd}.seq_1_to_5 m;
+INSERT INTO {iredapd}.greylisting_whitelist_domains (domain)
+  SELECT CONCAT('white', seq, '.example') FROM {iredapd}.seq_1_to_45;
+INSERT INTO {iredapd}.greylisting_whitelist_domain_spf (account, sender,
+    comment)
+  SELECT '@.', CONCAT('11.', seq DIV 250, '.', seq MOD 250, '.0/24'),
+    CONCAT('AUTO-UPDATE: white', seq MOD 45 + 1, '.example')
+  FROM {iredapd}.seq_1_to_{networks};
+INSERT INTO {iredapd}.wblist_rdns (rdns, wb) VALUES
+  ('.dynamic.163data.com.cn', 'B'), ('.cable.dyn.cableonline.com.mx', 'B'),
+  ('.dyn.user.ono.com', 'B'), ('.static.skysever.com.br', 'B'),
+  ('.castelecom.com.br', 'B'), ('.clients.your-server.de', 'B');
+"""
+
+# One triplet of each client, which lets it send whatever it likes.
+KNOWN_CLIENTS = """
+INSERT INTO {iredapd}.greylisting_tracking
+  (sender, recipient, client_address, sender_domain, rcpt_domain, init_time,
+   block_expired, record_expired, blocked_count, passed)
+SELECT CONCAT('first', seq, '@sender.example'), 'u1@d1.site.example',
+  CONCAT('100.', 64 + seq DIV 200, '.', seq MOD 200, '.0/24'),
+  'sender.example', 'd1.site.example', UNIX_TIMESTAMP() - 3600,
+  UNIX_TIMESTAMP() - 1800, {until}, 1, 1
+FROM {iredapd}.seq_0_to_{clients}
+"""
+
+
 class Names:
     """The three databases of one daemon."""
 
@@ -90,11 +145,12 @@ def make_databases(database, names):
 def make_site(database, names, n_domains):
     """n_domains in all; a large site has what large sites have, too.
     example.com is there already."""
-    database.execute(names.fill(
-        "INSERT INTO {vmail}.domain (domain)"
-        " SELECT CONCAT('d', seq, '.bench.example')"
-        " FROM {iredapd}.seq_1_to_{last}",
-        last=n_domains - 1))
+    if n_domains > 1:
+        database.execute(names.fill(
+            "INSERT INTO {vmail}.domain (domain)"
+            " SELECT CONCAT('d', seq, '.bench.example')"
+            " FROM {iredapd}.seq_1_to_{last}",
+            last=n_domains - 1))
     if n_domains > DOMAINS_FEW:
         database.run_script(names.fill(
             LARGE_SITE, aliases=min(ALIAS_DOMAINS, n_domains - 1),

@@ -36,22 +36,26 @@ class Counts:
         self.known = 50000 if is_quick else 1000000
         self.explained = 5000 if is_quick else 60000
         self.domains = 10000 if is_quick else 100000
+        self.messages = 5000 if is_quick else 50000
+        self.steady_seconds = 10 if is_quick else 30
 
 
 class Bench:
-    """few and many are two daemons on two sets of databases, of 10 domains
-    and of very many. Each measurement starts what it needs and stops it."""
+    """few, many and site are daemons on databases of their own: of 10
+    domains, of very many, and as iRedMail fills them. Each measurement starts what
+    it needs and stops it."""
 
-    def __init__(self, counts, database, few, many, echo_port):
+    def __init__(self, counts, database, few, many, site, echo_port):
         self.counts = counts
         self.database = database
         self.few = few
         self.many = many
+        self.site = site
         self.echo_port = echo_port
         self.status = Status(database)
 
     def forget_mail(self):
-        for daemon in (self.few, self.many):
+        for daemon in (self.few, self.many, self.site):
             data.forget_mail(self.database, daemon.names)
 
 
