@@ -111,10 +111,11 @@ START_TEST(life_of_a_triplet)
 	ck_assert_int_eq(sql_number("SELECT COUNT(*) FROM "
 				    "greylisting_tracking"),
 		1);
-	ck_assert_int_eq(sql_number(
-				 "SELECT passed * (record_expired - init_time) "
-				 "FROM greylisting_tracking"),
-		900 + 30 * DAY);
+	/* The clock goes on while the test runs. */
+	ck_assert_int_eq(sql_number("SELECT passed * (record_expired - "
+				    "init_time - 900) DIV 60 * 60 "
+				    "FROM greylisting_tracking"),
+		30 * DAY);
 	turn(10);
 	for (int i = 0; i < 2; i++)
 		ck_assert_str_eq(deliver(daemons[i], "192.0.2.9", "c@x.test"),
