@@ -55,6 +55,15 @@ rule_mode_name(enum rule_mode mode)
 	return mode_names[mode];
 }
 
+bool
+config_dns_is_recursive(const struct config *config)
+{
+	const struct config_list *resolvers = &config->dns.resolvers;
+
+	return resolvers->n == 1 &&
+	       strcmp(resolvers->items[0], "recursive") == 0;
+}
+
 /* In the order of lines; the newest of one line last. */
 static void
 insert_error(struct config_errors *errors, unsigned line, const char *text)

@@ -137,6 +137,14 @@ struct config {
 	} database;
 	struct config_db db[CONFIG_DB_COUNT];
 
+	/* [dns] */
+	struct {
+		struct config_list resolvers; /* ADDRESS[@PORT], recursive */
+		char *trust_anchor;
+		uint64_t timeout_ms, cache_bytes;
+		uint64_t queries; /* under way at once */
+	} dns;
+
 	/* [rules] order; and mode, on_error in a section for each rule */
 	enum rule_id rule_order[RULE_ID_COUNT];
 	size_t n_rule_order;
@@ -156,6 +164,13 @@ struct config {
 		char *message;
 		struct config_list never_expire;
 	} force_password_change;
+
+	/* [reputation] */
+	struct {
+		struct config_list lists; /* common/mail/dnsbl.h */
+		uint64_t reject_threshold;
+		char *message; /* with {client} and {lists} */
+	} reputation;
 
 	/* [greylisting] */
 	struct {
@@ -228,9 +243,11 @@ struct config_errors {
 };
 
 /* The bounds of a file. */
-#define CONFIG_FILE_MAX  (1024 * 1024)
-#define CONFIG_LINE_MAX  8192
-#define CONFIG_ITEMS_MAX 256 /* of one list */
+#define CONFIG_FILE_MAX      (1024 * 1024)
+#define CONFIG_LINE_MAX      8192
+#define CONFIG_ITEMS_MAX     256 /* of one list */
+#define CONFIG_RESOLVERS_MAX 8
+#define CONFIG_DNSBLS_MAX    32
 
 /*
  * Reads text (the content of the file called path, which is used in messages
@@ -289,6 +306,9 @@ bool config_next(const struct config *config, size_t *at,
  */
 void config_restart_needed(const struct config *old, const struct config *new,
 	struct str *out);
+
+/* [dns] resolver = recursive */
+bool config_dns_is_recursive(const struct config *config);
 
 const char *rule_name(enum rule_id rule);
 const char *rule_mode_name(enum rule_mode mode);

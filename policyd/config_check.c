@@ -4,7 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/num.h"
 #include "common/mail/address.h"
+#include "common/mail/dnsbl.h"
+
+#define ITEM_ERROR_MAX 256
 
 struct check {
 	const struct config *config;
@@ -175,6 +179,59 @@ check_greylisting(struct check *check)
 			"forgotten before it may pass");
 }
 
+static bool
+is_resolver(struct slice text)
+{
+	ptrdiff_t at = slice_find(text, '@');
+	struct slice host = text;
+	uint64_t port;
+	struct ip ip;
+
+	if (at >= 0) {
+		host = slice_part(text, 0, (size_t)at);
+		if (!num_parse_u64(slice_from(text, (size_t)at + 1), UINT16_MAX,
+			    &port) ||
+			port == 0)
+			return false;
+	}
+	return ip_parse(host, &ip);
+}
+
+static void
+check_dns(struct check *check)
+{
+	const struct config_list *resolvers = &check->config->dns.resolvers;
+
+	if (config_dns_is_recursive(check->config))
+		return;
+	for (size_t i = 0; i < resolvers->n; i++) {
+		if (is_resolver(slice_of(resolvers->items[i])))
+			continue;
+		report(check, resolvers, resolvers,
+			"is a list of addresses such as 127.0.0.1 or "
+			"127.0.0.1@5353, or the one word recursive");
+		return;
+	}
+}
+
+static void
+check_reputation(struct check *check)
+{
+	const struct config_list *lists = &check->config->reputation.lists;
+	char text[ITEM_ERROR_MAX];
+	struct dnsbl list;
+	const char *err;
+
+	for (size_t i = 0; i < lists->n; i++) {
+		if (dnsbl_parse(slice_of(lists->items[i]), &list, &err))
+			continue;
+		/* An item that is longer is cut: the line is named, too. */
+		(void)snprintf(text, sizeof(text), "\"%.60s\": %s",
+			lists->items[i], err);
+		report(check, lists, lists, text);
+	}
+}
+
 static void
 check_notify(struct check *check)
 {
@@ -218,5 +275,7 @@ config_check(const struct config *config, const struct config_origin *origins,
 		check_db(&check, &config->db[i]);
 	check_greylisting(&check);
 	check_srs(&check);
+	check_dns(&check);
+	check_reputation(&check);
 	check_notify(&check);
 }

@@ -36,6 +36,7 @@ enum fact_id {
 	FACT_TRIPLET,     /* facts/triplet.h */
 	FACT_HOST,        /* facts/host.h */
 	FACT_RDNS,        /* facts/rdns.h */
+	FACT_REPUTATION,  /* facts/reputation.h */
 	FACT_SPF,         /* facts/spf.h */
 	FACT_LIMITS,      /* facts/limits.h */
 	FACT_RESERVATION, /* facts/reservation.h */

@@ -14,6 +14,7 @@ struct cleanup;
 struct control;
 struct db;
 struct directory;
+struct dns;
 struct engine;
 struct host_names;
 struct instances;
@@ -21,6 +22,7 @@ struct journal;
 struct loop;
 struct notifier;
 struct parallel;
+struct reputations;
 struct reservations;
 struct schema;
 struct tables;
@@ -41,6 +43,8 @@ struct sources {
 	struct triplets *triplets;         /* facts/triplet.h */
 	struct auto_whitelist *auto_white; /* facts/auto_whitelist.h */
 	struct host_names *host_names;     /* facts/host.h */
+	struct dns *dns;                   /* common/io/dns.h */
+	struct reputations *reputations;   /* facts/reputation.h */
 	struct reservations *reservations; /* facts/reservation.h */
 	struct instances *instances;       /* instances.h */
 	struct notifier *notifier;         /* notifier.h */

@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/io/db.h"
+#include "common/io/dns.h"
 #include "common/io/loop.h"
 #include "policyd/channel.h"
 #include "policyd/cleanup.h"
@@ -19,6 +20,7 @@
 #include "policyd/facts/auto_whitelist.h"
 #include "policyd/facts/directory.h"
 #include "policyd/facts/host.h"
+#include "policyd/facts/reputation.h"
 #include "policyd/facts/reservation.h"
 #include "policyd/facts/tables.h"
 #include "policyd/facts/triplet.h"
@@ -325,6 +327,25 @@ open_database(struct sources *sources, enum config_db_id id)
 }
 
 static void
+open_dns(struct sources *sources)
+{
+	const struct config *config = sources->config;
+	const char *resolvers[CONFIG_RESOLVERS_MAX] = { NULL };
+	struct dns_config from = {
+		.resolvers = resolvers,
+		.n_resolvers = config->dns.resolvers.n,
+		.is_recursive = config_dns_is_recursive(config),
+		.trust_anchor = config->dns.trust_anchor,
+		.cache_bytes = config->dns.cache_bytes,
+		.queries_max = config->dns.queries,
+	};
+
+	for (size_t i = 0; i < config->dns.resolvers.n; i++)
+		resolvers[i] = config->dns.resolvers.items[i];
+	sources->dns = dns_new(sources->loop, &from);
+}
+
+static void
 name_node(struct sources *sources)
 {
 	char name[NODE_MAX + 1];
@@ -360,6 +381,8 @@ make_sources(struct worker *worker, const struct worker_start *start)
 	sources->triplets = triplets_new(sources);
 	sources->auto_white = auto_whitelist_new(sources);
 	sources->host_names = host_names_new();
+	open_dns(sources);
+	sources->reputations = reputations_new();
 	sources->reservations = reservations_new(sources);
 	sources->instances = instances_new(sources->config->limits.instances);
 	sources->notifier = notifier_new(sources);
@@ -375,6 +398,8 @@ free_sources(struct sources *sources)
 	notifier_free(sources->notifier);
 	instances_free(sources->instances);
 	reservations_free(sources->reservations);
+	reputations_free(sources->reputations);
+	dns_free(sources->dns);
 	host_names_free(sources->host_names);
 	auto_whitelist_free(sources->auto_white);
 	triplets_free(sources->triplets);

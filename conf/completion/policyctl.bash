@@ -30,6 +30,10 @@ greylist whitelist-domain remove
 rdns list:--limit
 rdns add:--black --white
 rdns remove
+reputation show
+reputation allow
+reputation forget
+reputation list:--limit
 throttle list:--account --limit
 throttle show
 throttle set:--period --msg-size --max-msgs --max-quota --max-rcpts

@@ -9,6 +9,7 @@
 #include "policyd/facts.h"
 #include "policyd/facts/access_lists.h"
 #include "policyd/facts/domains.h"
+#include "policyd/facts/exempt_clients.h"
 #include "policyd/facts/greylist_lists.h"
 #include "policyd/facts/limits.h"
 #include "policyd/facts/rdns.h"
@@ -63,6 +64,7 @@ static const struct table_kind *const kinds[TABLE_COUNT] = {
 	[TABLE_GREYLIST_WHITELIST_SPF] = &table_greylist_whitelist_spf,
 	[TABLE_THROTTLE] = &table_throttle,
 	[TABLE_RDNS] = &table_rdns,
+	[TABLE_EXEMPT_CLIENTS] = &table_exempt_clients,
 	[TABLE_SETTING] = &table_setting,
 	[TABLE_SRS_EXCLUDE] = &table_srs_exclude,
 	[TABLE_WBLIST] = &table_wblist,

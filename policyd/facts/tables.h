@@ -33,6 +33,7 @@ enum table_id {
 	TABLE_GREYLIST_WHITELIST_SPF, /* ..._whitelist_domain_spf */
 	TABLE_THROTTLE,               /* iredapd.throttle */
 	TABLE_RDNS,                   /* iredapd.wblist_rdns */
+	TABLE_EXEMPT_CLIENTS,         /* iredapd.senderscore_cache */
 	TABLE_SETTING,                /* policyd.setting */
 	TABLE_SRS_EXCLUDE,            /* iredapd.srs_exclude_domains */
 	TABLE_WBLIST,                 /* amavisd.wblist */

@@ -12,6 +12,7 @@
 #include "policyd/facts/host.h"
 #include "policyd/facts/limits.h"
 #include "policyd/facts/rdns.h"
+#include "policyd/facts/reputation.h"
 #include "policyd/facts/reservation.h"
 #include "policyd/facts/setting.h"
 #include "policyd/facts/spf.h"
@@ -127,6 +128,7 @@ KIND(fact_kind_triplet, FACT_TRIPLET, NULL);
 KIND(fact_kind_spf, FACT_SPF, NULL);
 KIND(fact_kind_host, FACT_HOST, NULL);
 KIND(fact_kind_rdns, FACT_RDNS, NULL);
+KIND(fact_kind_reputation, FACT_REPUTATION, NULL);
 KIND(fact_kind_limits, FACT_LIMITS, NULL);
 KIND(fact_kind_access, FACT_ACCESS, NULL);
 KIND(fact_kind_reservation, FACT_RESERVATION, undo);
@@ -145,6 +147,7 @@ FACT(limits, fact_limits, fact_kind_limits)
 FACT(host, fact_host, fact_kind_host)
 FACT(rdns, fact_rdns, fact_kind_rdns)
 FACT(access, fact_access, fact_kind_access)
+FACT(reputation, fact_reputation, fact_kind_reputation)
 /* clang-format on */
 
 bool

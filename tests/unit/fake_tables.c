@@ -6,6 +6,7 @@
 #include "common/base/mem.h"
 #include "policyd/facts/access_lists.h"
 #include "policyd/facts/domains.h"
+#include "policyd/facts/exempt_clients.h"
 #include "policyd/facts/greylist_lists.h"
 #include "policyd/facts/limits.h"
 #include "policyd/facts/rdns.h"
@@ -33,6 +34,7 @@ static const struct table_kind *const kinds[TABLE_COUNT] = {
 	&table_greylist_whitelist_spf,
 	&table_throttle,
 	&table_rdns,
+	&table_exempt_clients,
 	&table_setting,
 	&table_srs_exclude,
 	&table_wblist,

@@ -155,8 +155,13 @@ START_TEST(chunks_leave_nothing_out)
 	    "INSERT INTO wblist_rdns (rdns) SELECT CONCAT('.h', seq,"
 	    " '.example') FROM seq_1_to_%d;"
 	    "INSERT INTO srs_exclude_domains (domain) SELECT CONCAT('.h', seq,"
-	    " '.example') FROM seq_1_to_%d",
-		ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS);
+	    " '.example') FROM seq_1_to_%d;"
+	    "INSERT INTO senderscore_cache SELECT CONCAT('10.', seq DIV 256,"
+	    " '.', seq %% 256, '.1'), 100, 4102444799 FROM seq_1_to_%d;"
+	    /* Cached by iRedAPD, and no exemption: not read. */
+	    "INSERT INTO senderscore_cache VALUES ('10.20.0.1', 100, 1),"
+	    " ('10.20.0.2', 99, 4102444799)",
+		ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS);
 	/*
 	 * 25 entries of each account lie across the ends of chunks; with each
 	 * is one of Amavisd's own, and one that is about nobody.
@@ -221,6 +226,11 @@ static const struct {
 	{ TABLE_RDNS, "UPDATE wblist_rdns SET rdns = 'a.example' LIMIT 1" },
 	{ TABLE_SETTING, "UPDATE setting SET value = 'no' WHERE value = 'yes'"
 			 " LIMIT 1" },
+	{ TABLE_EXEMPT_CLIENTS,
+		"UPDATE senderscore_cache SET client_address = '10.0.0.9'"
+		" WHERE client_address = '10.0.1.1'" },
+	{ TABLE_EXEMPT_CLIENTS, "UPDATE senderscore_cache SET time = 1"
+				" WHERE client_address = '10.0.2.1'" },
 	{ TABLE_SRS_EXCLUDE,
 		"UPDATE srs_exclude_domains SET domain = 'a.example' LIMIT 1" },
 	{ TABLE_WBLIST, "UPDATE wblist SET wb = 'B' WHERE wb = 'W' LIMIT 1" },
