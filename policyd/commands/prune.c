@@ -28,12 +28,14 @@ on_done(void *arg, const char *error)
 	struct command *command = arg;
 
 	command->on_gone = NULL;
+	command->n_refs++; /* its end is the end of the connection's */
 	reply_part_end(command);
 	if (error != NULL)
 		reply_error(command, COMMAND_EXIT_REFUSED,
 			"not everything was done: %s", error);
 	else
 		reply_end(command, COMMAND_EXIT_DONE);
+	command_unref(command);
 }
 
 static void

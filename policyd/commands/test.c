@@ -155,6 +155,7 @@ on_decided(struct decision *decision, void *arg)
 	struct str json;
 
 	command->on_gone = NULL;
+	command->n_refs++; /* its end is the end of the connection's */
 	str_init(&json, REPLY_BYTES_MAX);
 	journal_describe(command->sources->journal, decision, &json);
 	reply_json(command, "decision", str_slice(&json));
@@ -163,6 +164,7 @@ on_decided(struct decision *decision, void *arg)
 	reply_text(command,
 		"this was a test: nothing was counted, remembered or sent");
 	reply_end(command, COMMAND_EXIT_DONE);
+	command_unref(command);
 }
 
 static void

@@ -81,8 +81,9 @@ def add_some(database, now):
             ("stay-iredapd", "AUTO-WHITELISTED", 0),
             ("stay-mine", "mine", now - 900 * DAY)):
         database.execute(
-            "INSERT INTO iredapd.greylisting_whitelists (sender, comment,"
-            " created_at) VALUES (%s, %s, %s)", (sender, comment, created_at))
+            "INSERT INTO iredapd.greylisting_whitelists (account, sender,"
+            " comment, created_at) VALUES ('@.', %s, %s, %s)",
+            (sender + "@remote.example", comment, created_at))
     for reason, at in (("gone-1", now - 7 * DAY - 10), ("gone-2", 5),
                        ("stay-1", now - 7 * DAY + 60), ("stay-2", now)):
         database.execute(
@@ -357,6 +358,11 @@ def resident_kib(pid):
                     if line.startswith("VmRSS")][0])
 
 
+def is_sanitized(pid):
+    with open("/proc/%d/exe" % pid, "rb") as file:
+        return b"AddressSanitizer" in file.read()
+
+
 @pytest.mark.settings({"cleanup.pause": "10ms", "log.level": "warning"})
 def test_many_rows_hold_up_nobody(policyd, mariadb, clock):
     add_triplets(mariadb, MANY, clock.now() - 1)
@@ -379,5 +385,7 @@ def test_many_rows_hold_up_nobody(policyd, mariadb, clock):
                          " WHERE time_num = 5") == 0
     assert n >= 100
     assert longest < 2
-    # What it asked to remember takes some, too.
-    assert resident_kib(pid) - before < 32 * 1024
+    # What it asked to remember takes some, too; a sanitizer keeps what was
+    # freed, and so says nothing about memory.
+    if not is_sanitized(pid):
+        assert resident_kib(pid) - before < 32 * 1024
