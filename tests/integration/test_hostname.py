@@ -5,7 +5,7 @@ import socket
 import pytest
 
 pytestmark = pytest.mark.settings({
-    "greylisting.mode": "off", "throttle.mode": "off",
+    "rules.order": "reject_to_hostname",
     "reject_to_hostname.mode": "enforce",
     "reject_to_hostname.hostname": "mx.example.com"})
 

@@ -11,6 +11,9 @@ import pytest
 from harness import wait_for
 from harness.policy import end_of_message, request
 
+pytestmark = pytest.mark.settings({
+    "rules.order": "reject_null_sender, greylisting, throttle"})
+
 ALICE = "alice@example.com"
 BOB = "bob@example.com"
 CLIENT = "192.0.2.1"
@@ -159,7 +162,7 @@ def sink():
 def test_one_notification_in_a_period(configured, mariadb, clock, sink):
     add_limit(mariadb, ALICE, "outbound", max_msgs=1)
     configured.configure(**{
-        "greylisting.mode": "off",
+        "rules.order": "throttle",
         "notify.smtp_url": "smtp://127.0.0.1:%d" % sink.server_address[1],
         "notify.sender": "policy@example.com",
         "notify.recipients": "root@example.com, boss@example.com"})

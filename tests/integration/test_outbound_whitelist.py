@@ -6,8 +6,9 @@ from harness import wait_for
 from harness.policy import end_of_message, request
 
 RULE = "whitelist_outbound_recipient."
-pytestmark = pytest.mark.settings({"throttle.mode": "off",
-                                   RULE + "mode": "enforce"})
+ON = {"rules.order": "greylisting, throttle, whitelist_outbound_recipient",
+      RULE + "mode": "enforce"}
+pytestmark = pytest.mark.settings(ON)
 
 ALICE = "alice@example.com"
 BOB = "bob@example.com"
@@ -79,7 +80,7 @@ def test_the_tables_are_read_again_by_themselves(policyd):
      ("@example.com", "@remote.example")),
     ({"for": "everyone", "add": "domain"}, ("@.", "@remote.example"))])
 def test_what_is_added_for_whom(configured, settings, expected):
-    configured.configure(**{RULE + "mode": "enforce",
+    configured.configure(**{**ON,
                             **{RULE + key: value
                                for key, value in settings.items()}})
     configured.start()
@@ -129,7 +130,7 @@ def test_nothing_is_added(policyd):
 
 @pytest.mark.parametrize("mode", ["off", "observe"])
 def test_modes_that_add_nothing(configured, mode):
-    configured.configure(**{RULE + "mode": mode}).start()
+    configured.configure(**{**ON, RULE + "mode": mode}).start()
     with configured.client() as client:
         write_to(client, PARTNER)
     assert stop_and_whites(configured) == []
@@ -172,7 +173,7 @@ HOSTILE = ["@.", "@remote.example", "@.remote.example", "*@remote.example",
 @pytest.mark.parametrize("add", ["address", "domain"])
 def test_hostile_recipients_are_nothing_wider(configured, add):
     """Neither a wider entry, nor one that was cut to another."""
-    configured.configure(**{RULE + "mode": "enforce", RULE + "add": add})
+    configured.configure(**{**ON, RULE + "add": add})
     configured.start()
     with configured.client() as client:
         for at, recipient in enumerate(HOSTILE):
@@ -244,8 +245,7 @@ def test_entries_wait_for_the_database(policyd, mariadb):
 def test_without_the_domains(configured, mariadb, on_error, answer):
     mariadb.execute("RENAME TABLE vmail.alias_domain TO vmail.away")
     try:
-        configured.configure(**{RULE + "mode": "enforce",
-                                RULE + "on_error": on_error})
+        configured.configure(**{**ON, RULE + "on_error": on_error})
         configured.spawn()
         wait_for(lambda: configured.ctl_run("status").returncode != 4,
                  "the control socket")
@@ -292,7 +292,6 @@ def test_through_postfix(postfix, policyd):
         assert client.rcpt(BOB).code == 451
 
 
-@pytest.mark.settings({"throttle.mode": "enforce"})
 def test_a_message_that_is_refused_adds_nothing(policyd):
     policyd.ctl("throttle", "set", ALICE, "--period", "1h", "--msg-size",
                 "100")

@@ -4,8 +4,7 @@ import pytest
 
 from harness import wait_for
 
-pytestmark = pytest.mark.settings({"greylisting.mode": "off",
-                                   "throttle.mode": "off"})
+pytestmark = pytest.mark.settings({"rules.order": "wblist_rdns"})
 
 BLACKLISTED = "REJECT Blacklisted"
 REFUSED = "554 5.7.1 <%s>: Recipient address rejected: Blacklisted"
@@ -83,7 +82,7 @@ def test_trusted_networks(configured):
         assert client.ask(client_address="192.0.3.9", **bad) == BLACKLISTED
 
 
-@pytest.mark.settings({"greylisting.mode": "enforce"})
+@pytest.mark.settings({"rules.order": "wblist_rdns, greylisting"})
 def test_white_spares_no_other_rule(configured):
     put(configured.database, (".example", "W"))
     with configured.start().client() as client:
@@ -162,8 +161,8 @@ def test_rows_that_make_no_sense_are_named(configured):
 def test_without_the_table(configured, mariadb, on_error, answer):
     mariadb.execute("RENAME TABLE iredapd.wblist_rdns TO iredapd.away")
     try:
-        configured.configure(**{"wblist_rdns.on_error": on_error,
-                                "greylisting.mode": "off"})
+        configured.configure(**{"rules.order": "wblist_rdns",
+                                "wblist_rdns.on_error": on_error})
         configured.spawn()
         wait_for(lambda: configured.ctl_run("status").returncode != 4,
                  "the control socket")
