@@ -292,8 +292,9 @@ command_greylist_whitelist_list(struct command *command)
 {
 	static const struct db_statement statement = {
 		.name = "greylist_whitelist_list",
-		.sql = "SELECT sender, account, 'administrator' AS source,"
-		       " comment FROM greylisting_whitelists"
+		.sql = "SELECT sender, account, IF(comment ="
+		       " 'AUTO-WHITELISTED', 'outbound mail',"
+		       " 'administrator') AS source, comment FROM greylisting_whitelists"
 		       " WHERE ? = '' OR account = ? OR sender = ?"
 		       " UNION ALL SELECT sender, account, 'SPF', comment"
 		       " FROM greylisting_whitelist_domain_spf"

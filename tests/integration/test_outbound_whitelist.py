@@ -59,8 +59,9 @@ def test_the_answer_is_not_greylisted(policyd, clock):
     assert abs(rows[0].pop("created_at") - clock.now()) < 60
     assert rows == [{"account": ALICE, "sender": PARTNER,
                      "comment": "AUTO-WHITELISTED"}]
-    shown = policyd.ctl("greylist", "whitelist", "list")
-    assert PARTNER in shown and "AUTO-WHITELISTED" in shown
+    assert policyd.json("greylist", "whitelist", "list") == [
+        {"account": ALICE, "sender": PARTNER, "source": "outbound mail",
+         "comment": "AUTO-WHITELISTED"}]
 
 
 @pytest.mark.settings({"database.table_ttl": "1h"})
