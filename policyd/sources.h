@@ -34,8 +34,6 @@ struct sources {
 	struct config *config; /* in force now; replaced by a reload */
 	unsigned process;      /* 0 .. policy_processes-1 */
 	char *node;            /* name of this node */
-	/* With its domain, in lower case; "" unless SRS needs it. */
-	const char *host_name;
 	int64_t started_at;
 	struct db *db[CONFIG_DB_COUNT];    /* NULL: this site has none */
 	struct tables *tables;             /* facts/tables.h */

@@ -6,6 +6,7 @@
 #include "common/mail/address.h"
 #include "common/mail/srs.h"
 #include "policyd/facts/domains.h"
+#include "policyd/facts/host.h"
 #include "policyd/facts/srs_exclude.h"
 #include "policyd/sources.h"
 
@@ -43,7 +44,7 @@ find_reason(const struct sources *sources, const struct address *address,
 		*reason = not_an_address;
 	else if (slice_case_eq(domain, slice_of(sources->config->srs.domain)))
 		*reason = "Domain is srs_domain, bypassed.";
-	else if (slice_eq_text(domain, sources->host_name))
+	else if (host_names_have(sources->host_names, domain))
 		*reason = "Domain is server hostname, bypassed.";
 	if (*reason != NULL)
 		return true;

@@ -21,7 +21,6 @@
 #include "common/io/sock.h"
 #include "policyd/channel.h"
 #include "policyd/config.h"
-#include "policyd/host_name.h"
 #include "policyd/privileges.h"
 #include "policyd/sd_notify.h"
 #include "policyd/worker.h"
@@ -58,7 +57,6 @@ struct supervisor {
 	struct worker_socket *sockets;
 	struct sock_address *addresses; /* of the sockets */
 	size_t n_sockets;
-	char *host_name;
 	struct child *children;
 	size_t n_children;
 	int signal_fd;
@@ -226,7 +224,6 @@ run_child(struct supervisor *supervisor, struct child *child, int channel_fd)
 		.process = child->process,
 		.sockets = supervisor->sockets,
 		.n_sockets = supervisor->n_sockets,
-		.host_name = supervisor->host_name,
 		.control_fd = child->control_fd,
 		.channel_fd = channel_fd,
 	};
@@ -256,7 +253,6 @@ run_child(struct supervisor *supervisor, struct child *child, int channel_fd)
 	x_free(supervisor->children);
 	x_free(supervisor->sockets);
 	x_free(supervisor->addresses);
-	x_free(supervisor->host_name);
 	return status;
 }
 
@@ -675,7 +671,6 @@ supervisor_free(struct supervisor *supervisor)
 	x_free(supervisor->children);
 	x_free(supervisor->sockets);
 	x_free(supervisor->addresses);
-	x_free(supervisor->host_name);
 	config_unref(supervisor->config);
 	log_close();
 }
@@ -692,9 +687,6 @@ prepare(struct supervisor *supervisor)
 		return EX_NOUSER;
 	}
 	make_children(supervisor);
-	supervisor->host_name = config_has_srs(supervisor->config)
-					? host_name_find()
-					: x_strdup("");
 	if (open_sockets(supervisor) < 0)
 		return EX_OSERR;
 	if (!supervisor->is_foreground && daemon(0, 0) < 0) {

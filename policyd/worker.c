@@ -368,7 +368,6 @@ make_sources(struct worker *worker, const struct worker_start *start)
 	sources->worker = worker;
 	sources->config = start->config;
 	sources->process = start->process;
-	sources->host_name = start->host_name;
 	sources->started_at = clock_wall();
 	name_node(sources);
 	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)

@@ -33,7 +33,6 @@ struct worker_start {
 	unsigned process;      /* 0 .. policy_processes-1 */
 	const struct worker_socket *sockets;
 	size_t n_sockets;
-	const char *host_name; /* "" unless SRS needs it */
 	int control_fd;
 	int channel_fd; /* to the supervisor */
 };

@@ -29,6 +29,15 @@ clean(struct arena *arena, struct slice name)
 	return slice_lower(arena, name);
 }
 
+bool
+host_names_have(const struct host_names *names, struct slice name)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (slice_eq(names->items[i], name))
+			return true;
+	return false;
+}
+
 static void
 add(struct host_names *names, const char *text)
 {
@@ -37,10 +46,8 @@ add(struct host_names *names, const char *text)
 	if (name.len == 0 || name.len >= HOST_NAME_SIZE ||
 		names->n == HOST_NAMES_MAX)
 		return;
-	for (size_t i = 0; i < names->n; i++)
-		if (slice_eq(names->items[i], name))
-			return;
-	names->items[names->n++] = name;
+	if (!host_names_have(names, name))
+		names->items[names->n++] = name;
 }
 
 static bool

@@ -21,5 +21,7 @@ bool fact_host(struct facts *facts, const struct host **out);
 struct host_names;
 struct host_names *host_names_new(void);
 void host_names_free(struct host_names *names);
+/* Whether a name in lower case is one of them. */
+bool host_names_have(const struct host_names *names, struct slice name);
 
 #endif
