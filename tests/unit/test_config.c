@@ -312,6 +312,21 @@ static const struct {
 	{ "account in the URL", "[notify]\nsmtp_url = smtp://a:b@c\n", 2,
 		"[notify] smtp_url: must not hold an account: use user and "
 		"password_file" },
+	{ "SRS without secrets", "[srs]\ndomain = srs.example.com\n", 2,
+		"[srs] domain: and secrets_file need each other" },
+	{ "secrets without SRS", "[srs]\nsecrets_file = /x\n", 2,
+		"[srs] domain: and secrets_file need each other" },
+	{ "SRS at no domain", "[srs]\ndomain = srs\nsecrets_file = /x\n", 2,
+		"[srs] domain: is not the name of a mail domain, such as "
+		"srs.example.com" },
+	{ "SRS on a socket of others",
+		"[srs]\ndomain = srs.example.com\nsecrets_file = /x\n"
+		"reverse_listen = inet:127.0.0.1:7777\n",
+		4, "[srs] reverse_listen: is a socket of policy_listen, too" },
+	{ "SRS on one socket",
+		"[srs]\ndomain = srs.example.com\nsecrets_file = /x\n"
+		"reverse_listen = inet:127.0.0.1:7778\n",
+		4, "[srs] reverse_listen: is a socket of forward_listen, too" },
 	{ "TLS twice", "[notify]\nsmtp_url = smtps://x\nstarttls = yes\n", 3,
 		"[notify] starttls: is for smtp://; smtps:// is encrypted from "
 		"the start" },
@@ -556,6 +571,14 @@ START_TEST(names_what_needs_a_restart)
 	str_reset(&out);
 	config_restart_needed(new, new, &out);
 	ck_assert_str_eq(str_text(&out), "");
+	/* The sockets of SRS are opened at the start, if at all. */
+	config_unref(new);
+	new = parse("[srs]\ndomain = a.example\nsecrets_file = /x\n");
+	config_restart_needed(old, new, &out);
+	ck_assert_str_eq(str_text(&out), "[srs] domain");
+	str_reset(&out);
+	config_restart_needed(new, old, &out);
+	ck_assert_str_eq(str_text(&out), "");
 	str_free(&out);
 	config_unref(old);
 	config_unref(new);
@@ -713,6 +736,55 @@ START_TEST(reads_a_password_from_the_environment)
 }
 END_TEST
 
+static const struct {
+	const char *name, *content;
+	mode_t mode;
+	const char *secrets, *error;
+} srs_secrets[] = {
+	{ "one", "secret_1\n", 0600, "secret_1\n", NULL },
+	{ "comments, blanks, CR", "# x\n\n  secret_1 \r\n#\nsecret_2", 0640,
+		"secret_1\nsecret_2\n", NULL },
+	{ "a blank inside", "secret 1\n", 0400, "secret 1\n", NULL },
+	{ "none", "# secret_1\n", 0600, NULL, "there is no secret in " },
+	{ "empty", "", 0600, NULL, "there is no secret in " },
+	{ "short", "secret_1\nsecret2\n", 0600, NULL, "line 2 of " },
+	{ "control bytes", "secret\x01 1\n", 0600, NULL, "line 1 of " },
+	{ "readable", "secret_1\n", 0604, NULL, "everybody may use " },
+	{ "writable", "secret_1\n", 0602, NULL, "everybody may use " },
+};
+
+START_TEST(reads_the_secrets_of_srs)
+{
+	struct config *config;
+	char text[256], *printed;
+	int status;
+
+	write_file("file", srs_secrets[_i].content,
+		strlen(srs_secrets[_i].content));
+	ck_assert_int_eq(chmod(path_of("file"), srs_secrets[_i].mode), 0);
+	(void)snprintf(text, sizeof(text),
+		"[srs]\ndomain = srs.example.com\nsecrets_file = %s\n",
+		path_of("file"));
+	config = parse(text);
+	status = config_read_secrets(config, &errors);
+	if (srs_secrets[_i].error) {
+		ck_assert_int_eq(status, -1);
+		ck_assert_uint_eq(errors.n, 1);
+		ck_assert_msg(strstr(errors.items[0].text,
+				      srs_secrets[_i].error) != NULL,
+			"%s: %s", srs_secrets[_i].name, errors.items[0].text);
+		ck_assert_ptr_null(strstr(errors.items[0].text, "secret2"));
+	} else {
+		ck_assert_int_eq(status, 0);
+		ck_assert_str_eq(config->srs.secrets, srs_secrets[_i].secrets);
+		printed = print(config, true);
+		ck_assert_ptr_null(strstr(printed, "secret_1"));
+		x_free(printed);
+	}
+	config_unref(config);
+}
+END_TEST
+
 START_TEST(an_absent_password_file_is_an_error)
 {
 	struct config *config = parse("[notify]\n"
@@ -778,6 +850,8 @@ files(void)
 	tcase_add_loop_test(tcase, reads_a_password_from_a_file, 0,
 		COUNT(secrets));
 	tcase_add_test(tcase, reads_a_password_from_the_environment);
+	tcase_add_loop_test(tcase, reads_the_secrets_of_srs, 0,
+		COUNT(srs_secrets));
 	tcase_add_test(tcase, an_absent_password_file_is_an_error);
 	return tcase;
 }
