@@ -53,6 +53,9 @@ db migrate:--plan --sql-dir --user --password-file
 db status:--user --password-file
 db prune:--dry-run
 migrate from iredapd:--settings --plan --output --force
+migrate from postgrey:--plan --data --whitelists --delay --auto-whitelist
+migrate from sqlgrey:--plan --host --socket --user --name --password-file --whitelists --opt-method
+migrate from cluebringer:--plan --host --socket --user --name --password-file
 doctor:--postfix-dir
 reload
 version
@@ -81,7 +84,7 @@ _policyctl() {
 
 	case $previous in
 	--config | --socket | --password-file | --sql-dir | --settings | --output | \
-		--postfix-dir)
+		--postfix-dir | --data | --whitelists)
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;

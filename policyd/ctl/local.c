@@ -15,6 +15,8 @@
 #include "policyd/json.h"
 #include "policyd/version.h"
 
+#define PASSWORD_MAX 1024
+
 static command_fn *const handlers[COMMAND_COUNT] = {
 #define HANDLER_DAEMON(id) NULL
 #define HANDLER_LOCAL(id)  command_##id
@@ -137,6 +139,54 @@ command_srs_new_key(struct command *command)
 	crypto_base64(bytes, sizeof(bytes), text);
 	reply_text(command, "%s", text);
 	reply_end(command, COMMAND_EXIT_DONE);
+}
+
+/* --- for other commands ------------------------------------------------- */
+
+struct config *
+local_load_config(struct command *command, bool needs_secrets)
+{
+	const struct local *local = command->data;
+	struct config_errors errors = { NULL, 0 };
+	struct config *config = config_load(local->config_path, &errors);
+
+	if (config != NULL && needs_secrets &&
+		config_read_secrets(config, &errors) < 0) {
+		config_unref(config);
+		config = NULL;
+	}
+	if (config == NULL) {
+		local_reply_errors(command, local->config_path, &errors);
+		reply_end(command, COMMAND_EXIT_USAGE);
+	}
+	config_errors_free(&errors);
+	return config;
+}
+
+bool
+local_read_password(struct command *command, char **out)
+{
+	char line[PASSWORD_MAX] = "";
+	struct slice path;
+	FILE *file;
+
+	*out = NULL;
+	if (!command_argument(&command->request, "password_file", &path))
+		return true;
+	file = fopen(slice_copy(command->arena, path).ptr, "re");
+	if (file == NULL || fgets(line, sizeof(line), file) == NULL) {
+		reply_error(command, COMMAND_EXIT_USAGE,
+			"--password-file %.*s: %s", SLICE_ARG(path),
+			file == NULL ? strerror(errno) : "it is empty");
+		if (file != NULL)
+			fclose(file);
+		return false;
+	}
+	fclose(file);
+	line[strcspn(line, "\r\n")] = '\0';
+	*out = x_strdup(line);
+	explicit_bzero(line, sizeof(line));
+	return true;
 }
 
 /* --- version ------------------------------------------------------------ */

@@ -29,7 +29,6 @@
 #define LOCK_SECONDS         10
 #define MIGRATIONS_MAX       64
 #define ERROR_MAX            600
-#define PASSWORD_MAX         1024
 
 enum { TARGET_POLICYD, TARGET_IREDAPD, TARGET_COUNT };
 
@@ -559,57 +558,9 @@ reply_state(struct migrate *migrate)
 
 /* --- the commands ------------------------------------------------------- */
 
-static struct config *
-load_config(struct command *command, const char *path)
-{
-	struct config_errors errors = { NULL, 0 };
-	struct config *config = config_load(path, &errors);
-
-	if (config != NULL &&
-		!command_argument_is_given(&command->request, "user") &&
-		config_read_secrets(config, &errors) < 0) {
-		config_unref(config);
-		config = NULL;
-	}
-	if (config == NULL) {
-		local_reply_errors(command, path, &errors);
-		reply_end(command, COMMAND_EXIT_USAGE);
-	}
-	config_errors_free(&errors);
-	return config;
-}
-
-/* The first line of --password-file. */
-static bool
-read_password(struct migrate *migrate)
-{
-	struct command *command = migrate->command;
-	char line[PASSWORD_MAX] = "";
-	struct slice path;
-	FILE *file;
-
-	if (!command_argument(&command->request, "password_file", &path))
-		return true;
-	file = fopen(slice_copy(command->arena, path).ptr, "re");
-	if (file == NULL || fgets(line, sizeof(line), file) == NULL) {
-		reply_error(command, COMMAND_EXIT_USAGE,
-			"--password-file %.*s: %s", SLICE_ARG(path),
-			file == NULL ? strerror(errno) : "it is empty");
-		if (file != NULL)
-			fclose(file);
-		return false;
-	}
-	fclose(file);
-	line[strcspn(line, "\r\n")] = '\0';
-	migrate->password = x_strdup(line);
-	explicit_bzero(line, sizeof(line));
-	return true;
-}
-
 static bool
 open_migrate(struct migrate *migrate, struct command *command)
 {
-	const struct local *local = command->data;
 	struct slice user;
 
 	memset(migrate, 0, sizeof(*migrate));
@@ -624,8 +575,10 @@ open_migrate(struct migrate *migrate, struct command *command)
 	migrate->amavisd.id = CONFIG_DB_AMAVISD;
 	if (command_argument(&command->request, "user", &user))
 		migrate->user = slice_copy(command->arena, user).ptr;
-	migrate->config = load_config(command, local->config_path);
-	if (migrate->config == NULL || !read_password(migrate))
+	migrate->config = local_load_config(command,
+		!command_argument_is_given(&command->request, "user"));
+	if (migrate->config == NULL ||
+		!local_read_password(command, &migrate->password))
 		return false;
 	for (size_t i = 0; i < TARGET_COUNT; i++) {
 		struct target *target = &migrate->targets[i];

@@ -26,26 +26,6 @@ triplets_tick(void)
 	return (tick)(clock_monotonic_us() / US_PER_TICK) + 1;
 }
 
-struct slice
-triplet_client(struct arena *arena, const struct config *config,
-	const struct ip *client)
-{
-	unsigned prefix = client->family == IP_V4
-				  ? config->greylisting.ipv4_prefix
-				  : config->greylisting.ipv6_prefix;
-	struct network network = network_of(client, prefix);
-	char text[NETWORK_TEXT_MAX];
-	struct slice out = slice_of(network_format(&network, text));
-
-	/*
-	 * The column has 40 characters; an IPv6 network between /113 and
-	 * /127 may need 43. Its first address stands for it.
-	 */
-	if (out.len > COLUMN_CLIENT_MAX)
-		out = slice_of(ip_format(&network.address, text));
-	return slice_copy(arena, out);
-}
-
 struct triplet_key
 triplet_key(const struct request *req)
 {
