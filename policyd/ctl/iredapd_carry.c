@@ -10,6 +10,8 @@
 #include "common/mail/ip.h"
 #include "policyd/ctl/iredapd_planner.h"
 
+#define SECRETS_MAX 8192
+
 /* --- values ------------------------------------------------------------- */
 
 bool
@@ -114,6 +116,18 @@ carry_days(struct planner *planner, const struct mapping *mapping,
 	carry_amount(planner, mapping, value, "d");
 }
 
+void
+carry_seconds(struct planner *planner, const struct mapping *mapping,
+	const struct python_value *value)
+{
+	if ((value->type != PYTHON_INT && value->type != PYTHON_FLOAT) ||
+		value->real < 0 || value->real > UINT32_MAX)
+		planner_expect(planner, "a time in seconds");
+	else
+		planner_set(planner, mapping->section, mapping->key, "%llums",
+			(unsigned long long)(value->real * 1000));
+}
+
 /* The texts of a list, or of a single text. */
 struct slice *
 planner_read_list(struct planner *planner, const struct python_value *value,
@@ -153,29 +167,34 @@ carry_list(struct planner *planner, const struct mapping *mapping,
 
 /* --- sockets, accounts, log --------------------------------------------- */
 
+/* listen_address, which all sockets share. */
+static struct slice
+listen_host(const struct planner *planner)
+{
+	const struct python_value *address =
+		planner_find(planner, "listen_address");
+
+	if (address == NULL || address->type != PYTHON_TEXT ||
+		slice_eq_text(address->text, "localhost"))
+		return SLICE("127.0.0.1");
+	return address->text.len == 0 ? SLICE("0.0.0.0") : address->text;
+}
+
 /* listen_address and listen_port are one setting here. */
 void
 carry_listen(struct planner *planner, const struct mapping *mapping,
 	const struct python_value *value)
 {
-	const struct python_value *address =
-		planner_find(planner, "listen_address");
 	const struct python_value *port = planner_find(planner, "listen_port");
-	struct slice host = SLICE("127.0.0.1");
 	uint64_t number = 7777;
 
 	(void)value;
-	if (address != NULL && address->type == PYTHON_TEXT)
-		host = address->text.len == 0 ? SLICE("0.0.0.0")
-					      : address->text;
-	if (slice_eq_text(host, "localhost"))
-		host = SLICE("127.0.0.1");
-	if (port != NULL && !read_number(port, &number)) {
+	if (port != NULL && !read_number(port, &number))
 		planner_expect(planner, "a whole number");
-		return;
-	}
-	planner_set(planner, mapping->section, mapping->key, "inet:%.*s:%llu",
-		SLICE_ARG(host), (unsigned long long)number);
+	else
+		planner_set(planner, mapping->section, mapping->key,
+			"inet:%.*s:%llu", SLICE_ARG(listen_host(planner)),
+			(unsigned long long)number);
 }
 
 void
@@ -201,6 +220,97 @@ carry_syslog_server(struct planner *planner, const struct mapping *mapping,
 		planner_note(planner, SETTING_DROPPED,
 			"policyd logs to the local syslog, which can pass "
 			"lines on to another host");
+}
+
+/* One line of a file, which an empty password does not need. */
+static bool
+is_one_line(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.ptr[i] < ' ')
+			return false;
+	return true;
+}
+
+/* Of Sender Score, as a list in the DNS. */
+void
+carry_score(struct planner *planner, const struct mapping *mapping,
+	const struct python_value *value)
+{
+	uint64_t number;
+
+	if (!read_number(value, &number) || number > 100)
+		planner_expect(planner, "a number from 0 to 100");
+	else
+		planner_set(planner, mapping->section, mapping->key,
+			PLANNER_SCORE_LIST("%llu"), (unsigned long long)number);
+}
+
+/* --- SRS ---------------------------------------------------------------- */
+
+static bool
+has_srs(const struct planner *planner)
+{
+	const struct python_value *secrets =
+		planner_find(planner, "srs_secrets");
+
+	return python_is_text(planner_find(planner, "srs_domain")) &&
+	       secrets != NULL && secrets->type == PYTHON_LIST &&
+	       secrets->n > 0;
+}
+
+#define NO_SRS "iRedAPD rewrites nothing without srs_domain and srs_secrets"
+
+void
+carry_srs_port(struct planner *planner, const struct mapping *mapping,
+	const struct python_value *value)
+{
+	uint64_t number;
+
+	if (!read_number(value, &number))
+		planner_expect(planner, "a whole number");
+	else
+		planner_set(planner, mapping->section, mapping->key,
+			"inet:%.*s:%llu", SLICE_ARG(listen_host(planner)),
+			(unsigned long long)number);
+}
+
+void
+carry_srs_domain(struct planner *planner, const struct mapping *mapping,
+	const struct python_value *value)
+{
+	if (has_srs(planner))
+		carry_text(planner, mapping, value);
+	else
+		planner_note(planner, SETTING_DROPPED, NO_SRS);
+}
+
+/* The first one signs, there and here. */
+void
+carry_srs_secrets(struct planner *planner, const struct mapping *mapping,
+	const struct python_value *value)
+{
+	struct slice *items;
+	struct str text;
+	size_t n;
+
+	if (!has_srs(planner)) {
+		planner_note(planner, SETTING_DROPPED, NO_SRS);
+		return;
+	}
+	items = planner_read_list(planner, value, &n);
+	str_init(&text, SECRETS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		if (is_one_line(items[i]))
+			str_printf(&text, "%s%.*s", text.len > 0 ? "\n" : "",
+				SLICE_ARG(items[i]));
+		else
+			planner_note(planner, SETTING_BY_HAND,
+				"one of them does not fit on a line");
+	}
+	planner_secret(planner, mapping->section, mapping->key, "srs.secrets",
+		slice_copy(planner->arena, str_slice(&text)));
+	str_free(&text);
 }
 
 /* --- networks ----------------------------------------------------------- */
@@ -309,13 +419,15 @@ void
 carry_wildcards(struct planner *planner, const struct mapping *mapping,
 	const struct python_value *value)
 {
-	static const char *const sections[] = { "greylisting", "throttle" };
+	static const char *const sections[] = { "greylisting", "throttle",
+		"amavisd_wblist" };
 	struct mapping one = *mapping;
 
 	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
 		one.section = sections[i];
 		one.key = "all_wildcard_ips";
-		carry_bool(planner, &one, value);
+		if (planner_knows(planner, one.section, one.key))
+			carry_bool(planner, &one, value);
 	}
 }
 
@@ -355,6 +467,9 @@ carry_secret(struct planner *planner, const struct mapping *mapping,
 {
 	if (value->type != PYTHON_TEXT)
 		planner_expect(planner, "a text");
+	else if (!is_one_line(value->text))
+		planner_note(planner, SETTING_BY_HAND,
+			"it does not fit on a line");
 	else
 		planner_secret(planner, mapping->section, mapping->key,
 			arena_printf(planner->arena, "%s.password",

@@ -204,6 +204,23 @@ planner_note(struct planner *planner, enum setting_fate fate,
 					row->reason, text);
 }
 
+bool
+planner_knows(const struct planner *planner, const char *section,
+	const char *key)
+{
+	struct config_row row;
+	struct str value;
+	bool is_found = section[0] == '\0';
+	size_t at = 0;
+
+	str_init(&value, CONFIG_TEXT_MAX);
+	while (!is_found && config_next(planner->defaults, &at, &row, &value))
+		is_found = strcmp(row.section, section) == 0 &&
+			   strcmp(row.key, key) == 0;
+	str_free(&value);
+	return is_found;
+}
+
 static struct planned_value *
 find_value(const struct planner *planner, const char *section, const char *key)
 {
@@ -326,12 +343,8 @@ planner_secret(struct planner *planner, const char *section, const char *key,
 {
 	struct setting_secret *secret;
 
-	if (content.len == 0 || why_not_writable(content) != NULL) {
-		if (content.len > 0)
-			planner_note(planner, SETTING_BY_HAND,
-				"it does not fit on a line");
+	if (content.len == 0)
 		return;
-	}
 	assert(planner->plan->n_secrets < IREDAPD_SECRETS_MAX);
 	secret = &planner->plan->secrets[planner->plan->n_secrets++];
 	secret->path =
@@ -519,7 +532,10 @@ iredapd_plan_make(struct arena *arena, const struct iredapd_source *sources,
 		.directory = directory,
 		.plan = out };
 
+	struct config_errors errors = { NULL, 0 };
+
 	memset(out, 0, sizeof(*out));
+	planner.defaults = config_parse(SLICE(""), "", &errors);
 	take_sources(&planner, sources, n_sources);
 	iredapd_settings_map(&planner);
 	report_rest(&planner);
@@ -530,6 +546,7 @@ iredapd_plan_make(struct arena *arena, const struct iredapd_source *sources,
 	if (planner.n_rows > 0)
 		memcpy(out->rows, planner.rows,
 			planner.n_rows * sizeof(out->rows[0]));
+	config_unref(planner.defaults);
 	x_free(planner.rows);
 	x_free(planner.values);
 }

@@ -39,6 +39,7 @@ struct planner {
 	struct planned_value *values;
 	size_t n_values, values_size;
 	struct iredapd_plan *plan;
+	struct config *defaults; /* tells which settings there are */
 };
 
 /* What the files say of a name, or NULL. */
@@ -62,6 +63,9 @@ void planner_set(struct planner *planner, const char *section, const char *key,
 /* The same for a list; what is no word is left out, and noted. */
 void planner_set_list(struct planner *planner, const char *section,
 	const char *key, const struct slice *items, size_t n);
+/* Whether this version has the setting; "" is none and known. */
+bool planner_knows(const struct planner *planner, const char *section,
+	const char *key);
 /* What it was set to, or NULL. */
 const char *planner_value(const struct planner *planner, const char *section,
 	const char *key);
@@ -86,12 +90,17 @@ struct mapping {
 	bool is_secret;
 };
 
+/* What the plug-in senderscore asks, up to a score. */
+#define PLANNER_SCORE_LIST(score) "score.senderscore.com=127.0.4.[0.." score "]"
+
 /* iredapd_carry.c */
 carry_fn carry_bool, carry_text, carry_number, carry_minutes, carry_days,
 	carry_list, carry_listen, carry_backend, carry_syslog_server,
 	carry_networks, carry_delimiters, carry_wildcards, carry_db_server,
 	carry_db_tls, carry_secret, carry_sendmail, carry_mail_server,
-	carry_mail_starttls, carry_mail_user, carry_mail_password;
+	carry_mail_starttls, carry_mail_user, carry_mail_password,
+	carry_seconds, carry_score, carry_srs_port, carry_srs_secrets,
+	carry_srs_domain;
 bool python_is_text(const struct python_value *value); /* and not empty */
 /* Says that the value is not what was expected. */
 void planner_expect(struct planner *planner, const char *what);

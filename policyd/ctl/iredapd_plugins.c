@@ -68,6 +68,11 @@ carry_plugin(struct planner *planner, struct slice name)
 				: "this version has no such rule");
 	} else {
 		planner_set(planner, rule_name(rule), "mode", "enforce");
+		if (strcmp(plugin->rule, "reputation") == 0 &&
+			planner_find(planner, "SENDERSCORE_REJECT_SCORE") ==
+				NULL)
+			planner_set(planner, plugin->rule, "lists",
+				PLANNER_SCORE_LIST("30"));
 		if (strcmp(plugin->name, plugin->rule) != 0)
 			planner_note(planner, SETTING_CHANGED,
 				"the rule has another name");

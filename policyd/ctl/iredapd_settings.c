@@ -6,12 +6,10 @@
 #include "common/base/mem.h"
 #include "policyd/ctl/iredapd_planner.h"
 
-#define NO_LDAP    "it is for LDAP, which policyd does not read"
-#define NO_RULE    "this version of policyd has no such rule"
-#define NO_SPF     "this version of policyd does not check SPF"
-#define NO_POOL    "policyd needs few connections: see [database]"
-#define NO_CLEANER "policyd removes what is old by itself"
-#define NO_MLMMJ   "policyd asks the database who owns and moderates a list"
+#define NO_LDAP  "it is for LDAP, which policyd does not read"
+#define NO_SPF   "this version of policyd does not check SPF"
+#define NO_POOL  "policyd needs few connections: see [database]"
+#define NO_MLMMJ "policyd asks the database who owns and moderates a list"
 
 /* clang-format off */
 
@@ -36,15 +34,16 @@
 static const struct mapping mappings[] = {
 	CARRY("listen_address", "policyd", "policy_listen", carry_listen),
 	CARRY("listen_port", "policyd", "policy_listen", carry_listen),
-	DROP("srs_forward_port", "this version of policyd has no SRS"),
-	DROP("srs_reverse_port", "this version of policyd has no SRS"),
+	CARRY("srs_forward_port", "srs", "forward_listen", carry_srs_port),
+	CARRY("srs_reverse_port", "srs", "reverse_listen", carry_srs_port),
 	DROP("run_as_user", "policyd runs as its own account, policyd"),
 	DROP("pid_file", "systemd keeps track of policyd"),
 	CARRY("log_level", "log", "level", carry_text),
 	CARRY("backend", "", "", carry_backend),
 	CARRY("plugins", "", "", carry_plugins),
-	DROP_SECRET("srs_secrets", "this version of policyd has no SRS"),
-	DROP("srs_domain", "this version of policyd has no SRS"),
+	{ .name = "srs_secrets", .section = "srs", .key = "secrets_file",
+	  .carry = carry_srs_secrets, .is_secret = true },
+	CARRY("srs_domain", "srs", "domain", carry_srs_domain),
 	DB("vmail", NULL),
 	DB("amavisd", ""),
 	DB("iredapd", NULL),
@@ -69,10 +68,10 @@ static const struct mapping mappings[] = {
 	DROP("SQL_CONNECTION_POOL_RECYCLE",
 		"policyd notices when a connection was lost"),
 	DROP("SQL_DB_DRIVER", "policyd has one driver"),
-	DROP("DNS_QUERY_TIMEOUT", "this version of policyd asks no DNS"),
+	CARRY("DNS_QUERY_TIMEOUT", "dns", "timeout", carry_seconds),
 	CARRY("LOG_SMTP_SESSIONS", "sessions", "enabled", carry_bool),
-	DROP("LOG_SMTP_SESSIONS_EXPIRE_DAYS",
-		"this version of policyd does not remove them"),
+	CARRY("LOG_SMTP_SESSIONS_EXPIRE_DAYS", "sessions", "keep_days",
+		carry_number),
 	{ .name = "LOG_SMTP_SESSIONS_BYPASS_DUNNO", .section = "sessions",
 	  .key = "skip_dunno", .carry = carry_bool,
 	  .reason = "iRedAPD never obeyed it; policyd does" },
@@ -84,10 +83,14 @@ static const struct mapping mappings[] = {
 	{ .name = "ENABLE_ALL_WILDCARD_IP", .section = "", .key = "",
 	  .carry = carry_wildcards },
 
-	DROP("WBLIST_BYPASS_OUTGOING_EMAIL", NO_RULE),
-	DROP("WBLIST_DISCARD_INSTEAD_OF_REJECT", NO_RULE),
-	CARRY("CHANGE_PASSWORD_DAYS", "force_password_change", "days", carry_number),
-	CARRY("CHANGE_PASSWORD_MESSAGE", "force_password_change", "message", carry_text),
+	CARRY("WBLIST_BYPASS_OUTGOING_EMAIL", "amavisd_wblist",
+		"bypass_outgoing_email", carry_bool),
+	CARRY("WBLIST_DISCARD_INSTEAD_OF_REJECT", "amavisd_wblist",
+		"discard_instead_of_reject", carry_bool),
+	CARRY("CHANGE_PASSWORD_DAYS", "force_password_change", "days",
+		carry_number),
+	CARRY("CHANGE_PASSWORD_MESSAGE", "force_password_change", "message",
+		carry_text),
 	CARRY("CHANGE_PASSWORD_NEVER_EXPIRE_USERS", "force_password_change",
 		"never_expire", carry_list),
 	CARRY("CHECK_FORGED_SENDER", "reject_sender_login_mismatch",
@@ -100,8 +103,8 @@ static const struct mapping mappings[] = {
 		"allowed_mismatch_senders", carry_list),
 	CARRY("ALLOWED_LOGIN_MISMATCH_STRICTLY", "reject_sender_login_mismatch",
 		"allow_own_aliases", carry_bool),
-	CARRY("ALLOWED_LOGIN_MISMATCH_LIST_MEMBER",
-		"reject_sender_login_mismatch", "allow_list_members", carry_bool),
+	CARRY("ALLOWED_LOGIN_MISMATCH_LIST_MEMBER", "reject_sender_login_mismatch",
+		"allow_list_members", carry_bool),
 
 	CARRY("GREYLISTING_MESSAGE", "greylisting", "message", carry_text),
 	CARRY("GREYLISTING_TRAINING_MODE", "greylisting", "training", carry_bool),
@@ -125,8 +128,8 @@ static const struct mapping mappings[] = {
 	CARRY("THROTTLE_BYPASS_LOCAL_RECIPIENT", "throttle",
 		"bypass_local_recipient", carry_bool),
 	CARRY("THROTTLE_BYPASS_SAME_DOMAIN", "throttle", "bypass_same_domain", carry_bool),
-	DROP("SENDERSCORE_REJECT_SCORE", NO_RULE),
-	DROP("SENDERSCORE_CACHE_DAYS", NO_RULE),
+	CARRY("SENDERSCORE_REJECT_SCORE", "reputation", "lists", carry_score),
+	CARRY("SENDERSCORE_CACHE_DAYS", "cleanup", "score_days", carry_number),
 
 	{ .name = "CMD_SENDMAIL", .section = "notify", .key = "smtp_url",
 	  .carry = carry_sendmail, .absent = "/usr/sbin/sendmail" },
@@ -140,7 +143,7 @@ static const struct mapping mappings[] = {
 	  .is_secret = true },
 	DROP("NOTIFICATION_SMTP_DEBUG_LEVEL", "the log tells what went wrong"),
 	CARRY("NOTIFICATION_SENDER_NAME", "notify", "sender_name", carry_text),
-	DROP("CLEANUP_QUERY_SIZE_LIMIT", NO_CLEANER),
+	CARRY("CLEANUP_QUERY_SIZE_LIMIT", "cleanup", "batch", carry_number),
 };
 
 /* clang-format on */
@@ -188,6 +191,10 @@ map_setting(struct planner *planner, const struct mapping *mapping)
 		found);
 	if (mapping->carry == NULL)
 		planner_note(planner, SETTING_DROPPED, "%s", mapping->reason);
+	else if (!planner_knows(planner, mapping->section, mapping->key))
+		planner_note(planner, SETTING_DROPPED,
+			"this version of policyd has no [%s] %s",
+			mapping->section, mapping->key);
 	else if (found->by_hand != NULL)
 		planner_note(planner, SETTING_BY_HAND, "%s", found->by_hand);
 	else
