@@ -61,7 +61,8 @@ read_lines(const char *path, struct slice text, struct config_errors *errors)
 			"[srs] secrets_file: there is no secret in %s", path);
 	if (errors->n == n_errors)
 		return out.data;
-	explicit_bzero(out.data, out.size);
+	if (out.data != NULL)
+		explicit_bzero(out.data, out.size);
 	str_free(&out);
 	return NULL;
 }
