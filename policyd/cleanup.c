@@ -443,7 +443,7 @@ on_removed(void *arg, const struct db_result *result)
 }
 
 static void
-remove_found(struct cleanup *cleanup)
+remove_rows(struct cleanup *cleanup)
 {
 	const struct cleanup_job *job = job_of(cleanup);
 	const struct db_value values[] = {
@@ -453,6 +453,33 @@ remove_found(struct cleanup *cleanup)
 
 	cleanup->state = STATE_REMOVING;
 	run(cleanup, job->db, job->remove, values, on_removed);
+}
+
+static void
+on_first_removed(void *arg, const struct db_result *result)
+{
+	struct cleanup *cleanup = arg;
+
+	if (!is_wanted(cleanup))
+		return;
+	if (result->status != DB_OK)
+		fail_job(cleanup, result);
+	else
+		remove_rows(cleanup);
+}
+
+static void
+remove_found(struct cleanup *cleanup)
+{
+	const struct cleanup_job *job = job_of(cleanup);
+	const struct db_value value = { .text = str_slice(&cleanup->keys) };
+
+	if (job->first == NULL || cleanup->sources->db[job->first_db] == NULL) {
+		remove_rows(cleanup);
+		return;
+	}
+	cleanup->state = STATE_REMOVING;
+	run(cleanup, job->first_db, job->first, &value, on_first_removed);
 }
 
 enum find_column { FIND_POSITION, FIND_IS_EXPIRED, FIND_KEY };

@@ -38,6 +38,12 @@ struct cleanup_job {
 	const struct db_statement *find;
 	/* Of keys, a JSON array of texts, and the cutoff. */
 	const struct db_statement *remove;
+	/*
+	 * What has to go before, from another database: of keys. NULL for
+	 * nothing; where the site has no such database, neither.
+	 */
+	const struct db_statement *first;
+	enum config_db_id first_db;
 };
 
 extern const struct cleanup_job cleanup_jobs[];

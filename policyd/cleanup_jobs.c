@@ -213,19 +213,82 @@ static const struct db_statement remove_whites = {
 	.columns = "",
 };
 
+/* --- access ----------------------------------------------------------------
+ */
+
+/*
+ * White- and blacklist entries with an end. The entry goes first, from the
+ * database of Amavisd, and then what is known about it here: without that it
+ * would count again. A key is all of it, as JSON. One that is made anew
+ * between the two is lost with the old one; that takes a millisecond.
+ *
+ * EXPLAIN: count and find are a range on the index of the time; in first, k is
+ * read, then u and m by their unique email and the lists by primary key.
+ */
+static const struct db_statement count_access = {
+	.name = "cleanup_count_access",
+	.sql = "SELECT COUNT(*) FROM access WHERE expires_at BETWEEN 1 AND ?",
+	.access = DB_READS,
+	.params = "u",
+	.columns = "u",
+};
+
+static const struct db_statement find_access = {
+	.name = "cleanup_find_access",
+	.sql = "SELECT expires_at, 1, JSON_ARRAY(id, direction, account,"
+	       " address, wb) FROM access WHERE expires_at BETWEEN 1 AND ?"
+	       " AND expires_at >= ? ORDER BY expires_at LIMIT ?",
+	.access = DB_READS,
+	.params = "uuu",
+	.columns = "uus",
+};
+
+#define ACCESS_KEY(n) "JSON_VALUE(k.k, '$[" #n "]')"
+#define ACCESS_KEYS \
+	"JSON_TABLE(?, '$[*]' COLUMNS (k TEXT CHARACTER SET utf8mb4 PATH '$')) k"
+
+static const struct db_statement first_access = {
+	.name = "cleanup_first_access",
+	.sql = "DELETE w, o FROM " ACCESS_KEYS
+	       " STRAIGHT_JOIN users u ON u.email = " ACCESS_KEY(2) " STRAIGHT_JOIN mailaddr m ON m.email = " ACCESS_KEY(
+		       3) " LEFT JOIN wblist w ON w.rid = u.id AND w.sid = m.id"
+			  " AND w.wb = " ACCESS_KEY(4) " AND " ACCESS_KEY(
+				  1) " = 'inbound'"
+				     " LEFT JOIN outbound_wblist o ON o.sid = u.id AND o.rid = m.id"
+				     " AND o.wb = " ACCESS_KEY(4) " AND " ACCESS_KEY(
+					     1) " = 'outbound'",
+	.access = DB_WRITES,
+	.params = "s",
+	.columns = "",
+};
+
+static const struct db_statement remove_access = {
+	.name = "cleanup_remove_access",
+	.sql = "DELETE t FROM " ACCESS_KEYS " STRAIGHT_JOIN access t"
+	       " ON t.id = CAST(" ACCESS_KEY(
+		       0) " AS UNSIGNED)"
+			  " WHERE t.expires_at BETWEEN 1 AND ?",
+	.access = DB_WRITES,
+	.params = "su",
+	.columns = "",
+};
+
 /* --- all of them ---------------------------------------------------------- */
 
 const struct cleanup_job cleanup_jobs[] = {
 	{ "iredapd.throttle_tracking", CONFIG_DB_IREDAPD, now_itself,
-		&count_counters, &find_counters, &remove_counters },
+		&count_counters, &find_counters, &remove_counters, NULL, 0 },
 	{ "iredapd.greylisting_tracking", CONFIG_DB_IREDAPD, now_itself,
-		&count_triplets, &find_triplets, &remove_triplets },
+		&count_triplets, &find_triplets, &remove_triplets, NULL, 0 },
 	{ "iredapd.senderscore_cache", CONFIG_DB_IREDAPD, score_days,
-		&count_scores, &find_scores, &remove_scores },
+		&count_scores, &find_scores, &remove_scores, NULL, 0 },
 	{ "iredapd.greylisting_whitelists", CONFIG_DB_IREDAPD, white_age,
-		&count_whites, &find_whites, &remove_whites },
+		&count_whites, &find_whites, &remove_whites, NULL, 0 },
 	{ "iredapd.smtp_sessions", CONFIG_DB_IREDAPD, session_days,
-		&count_sessions, &find_sessions, &remove_sessions },
+		&count_sessions, &find_sessions, &remove_sessions, NULL, 0 },
+	{ "policyd.access", CONFIG_DB_POLICYD, now_itself, &count_access,
+		&find_access, &remove_access, &first_access,
+		CONFIG_DB_AMAVISD },
 };
 
 const size_t n_cleanup_jobs = sizeof(cleanup_jobs) / sizeof(cleanup_jobs[0]);

@@ -34,6 +34,10 @@ reputation show
 reputation allow
 reputation forget
 reputation list:--limit
+access list:--account --outbound --expired --limit
+access add:--white --black --account --outbound --expires --reason
+access remove:--all --white --black --account --outbound
+access test:--sender --recipient --client --login
 throttle list:--account --limit
 throttle show
 throttle set:--period --msg-size --max-msgs --max-quota --max-rcpts

@@ -201,6 +201,14 @@ is_schema_error(unsigned error_number)
 	       error_number == 1146;
 }
 
+/* Access denied: to a database, a table, a column, for a command. */
+static bool
+is_rights_error(unsigned error_number)
+{
+	return error_number == 1044 || error_number == 1142 ||
+	       error_number == 1143;
+}
+
 /* "policyctl db migrate" makes the tables of these. */
 static bool
 is_migrated(enum config_db_id db)
@@ -217,6 +225,14 @@ reply_db_error(struct command *command, const struct db_result *result)
 	case DB_OK:
 		break;
 	case DB_REFUSED:
+		if (is_rights_error(result->error_number)) {
+			reply_error(command, COMMAND_EXIT_REFUSED,
+				"database %s: policyd may not do this; GRANT "
+				"SELECT, INSERT, UPDATE, DELETE ON it to the "
+				"user in [%s_db]: %s",
+				name, name, result->error);
+			break;
+		}
 		reply_error(command,
 			is_schema_error(result->error_number)
 				? COMMAND_EXIT_NO_DATABASE
