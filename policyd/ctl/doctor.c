@@ -37,6 +37,9 @@ static const char *const severities[] = {
 
 /* --- findings ----------------------------------------------------------- */
 
+static char *format_text(struct doctor *doctor, const char *format,
+	va_list arguments) __attribute__((format(printf, 2, 0)));
+
 static char *
 format_text(struct doctor *doctor, const char *format, va_list arguments)
 {
@@ -152,7 +155,7 @@ print_findings(struct doctor *doctor)
 			reply_text(command, "%s: %s: %s%s%s",
 				severities[severity], finding->where,
 				finding->what,
-				finding->mend[0] == '\0' ? "" : "\n\t",
+				finding->mend[0] == '\0' ? "" : "\n    ",
 				finding->mend);
 		}
 	if (doctor->n_findings == 0)

@@ -50,6 +50,7 @@ struct doctor {
 	struct finding *findings;
 	size_t n_findings;
 	bool has_database_finding;
+	bool needs_migration; /* "db migrate" has not been run, or not all */
 };
 
 #define CHECK(name) void doctor_check_##name(struct doctor *doctor);

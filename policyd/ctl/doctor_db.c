@@ -216,6 +216,19 @@ grant_line(struct patient *patient, const char *account)
 		patient->config->name, quoted_account(patient, account));
 }
 
+/* A database that may not be there yet, and the right to make its tables. */
+static const char *
+make_line(struct patient *patient, const char *account)
+{
+	return doctor_text(patient->doctor,
+		"mariadb -e 'CREATE DATABASE IF NOT EXISTS `%s` CHARACTER SET "
+		"utf8mb4 COLLATE utf8mb4_unicode_ci; GRANT SELECT, INSERT, "
+		"UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES ON "
+		"`%s`.* TO %s' && " MIGRATE_LINE,
+		patient->config->name, patient->config->name,
+		quoted_account(patient, account));
+}
+
 /* --- the server --------------------------------------------------------- */
 
 static void
@@ -243,8 +256,10 @@ tell_unreachable(struct patient *patient)
 
 	if (end != NULL) {
 		who += sizeof(before) - 1;
-		mend = grant_line(patient,
-			doctor_text(doctor, "%.*s", (int)(end - who), who));
+		who = doctor_text(doctor, "%.*s", (int)(end - who), who);
+		mend = patient->id == CONFIG_DB_POLICYD
+			       ? make_line(patient, who)
+			       : grant_line(patient, who);
 	} else if (who != NULL) {
 		mend = "";
 		hint = doctor_text(doctor,
@@ -255,6 +270,7 @@ tell_unreachable(struct patient *patient)
 	} else if (strstr(patient->error, "Unknown database") != NULL) {
 		mend = MIGRATE_LINE;
 	}
+	doctor->needs_migration |= patient->id == CONFIG_DB_POLICYD;
 	find(patient, DOCTOR_ERROR, mend,
 		doctor_text(doctor, "user %s: %s%s", config->user,
 			patient->error, hint));
@@ -378,16 +394,17 @@ try_right(struct patient *patient, const struct probe *probe, char right)
 }
 
 /*
- * The line that makes what db migrate made before: its files do no harm when
- * they are applied again.
+ * The line that makes what db migrate has not made yet, or has made before:
+ * its files do no harm when they are applied again.
  */
 static const char *
 make_again_line(struct patient *patient)
 {
 	const struct doctor *doctor = patient->doctor;
 
-	if (patient->id == CONFIG_DB_POLICYD &&
-		strstr(patient->missing, "schema_migration:") != NULL)
+	if (doctor->needs_migration ||
+		(patient->id == CONFIG_DB_POLICYD &&
+			strstr(patient->missing, "schema_migration:") != NULL))
 		return MIGRATE_LINE;
 	return doctor_text(patient->doctor,
 		"mariadb -e 'DELETE FROM `%s`.schema_migration WHERE "
@@ -462,6 +479,7 @@ check_migrations(struct patient *patient)
 		!run(patient, &statement, take_migrations) ||
 		patient->missing_migrations[0] == '\0')
 		return;
+	patient->doctor->needs_migration = true;
 	find(patient, DOCTOR_ERROR, MIGRATE_LINE,
 		doctor_text(patient->doctor, "these migrations are missing: %s",
 			patient->missing_migrations));
@@ -641,8 +659,11 @@ doctor_check_databases(struct doctor *doctor)
 				     : "a password cannot be read");
 	} else {
 		loop = loop_new();
+		/* First the one that knows what was applied to the others. */
+		examine(doctor, loop, CONFIG_DB_POLICYD);
 		for (size_t i = 0; i < CONFIG_DB_COUNT; i++)
-			if (doctor->config->db[i].name[0] != '\0')
+			if (i != CONFIG_DB_POLICYD &&
+				doctor->config->db[i].name[0] != '\0')
 				examine(doctor, loop, (enum config_db_id)i);
 		loop_free(loop);
 	}

@@ -470,6 +470,7 @@ doctor_check_daemon(struct doctor *doctor)
 	const struct local *local = doctor->command->data;
 	struct told told = { doctor, SLICE("") };
 	struct client client;
+	int error;
 
 	if (client_init(&client, local->output, local->socket_path,
 		    doctor->config_path) < 0)
@@ -479,9 +480,11 @@ doctor_check_daemon(struct doctor *doctor)
 		ask_daemon(&client, &told);
 		return;
 	}
-	doctor_find(doctor, DOCTOR_ERROR, client.control.text,
-		errno == EACCES ? "" : START_LINE,
+	error = errno;
+	doctor_find(doctor, DOCTOR_ERROR,
+		doctor_text(doctor, "%s", client.control.text),
+		error == EACCES ? "" : START_LINE,
 		"the daemon cannot be asked (%s), so what is in force was not "
 		"checked",
-		strerror(errno));
+		strerror(error));
 }

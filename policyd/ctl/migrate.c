@@ -56,6 +56,7 @@ struct migrate {
 	unsigned error_number;
 	char error[ERROR_MAX];
 	uint64_t n_rows, number;
+	const char *host; /* of the account that asks */
 	void (*take_rows)(struct migrate *migrate, const struct db_rows *rows);
 };
 
@@ -157,12 +158,44 @@ fail(struct migrate *migrate, const struct target *target, const char *what)
 		user_of(migrate, target), what, migrate->error);
 }
 
+static void
+take_host(struct migrate *migrate, const struct db_rows *rows)
+{
+	const struct slice account =
+		db_rows_count(rows) == 1 ? db_rows_text(rows, 0, 0) : SLICE("");
+	const ptrdiff_t at = slice_find_last(account, '@');
+
+	if (at >= 0)
+		migrate->host = slice_copy(migrate->command->arena,
+			slice_from(account, (size_t)at + 1))
+					.ptr;
+}
+
+/* Where the daemon's account is at home: the server may know several. */
+static const char *
+host_of_account(struct migrate *migrate, struct target *target)
+{
+	static const struct db_statement statement = {
+		.name = "find_account",
+		.sql = "SELECT CURRENT_USER()",
+		.access = DB_READS,
+		.params = "",
+		.columns = "s",
+	};
+
+	migrate->host = "localhost";
+	if (migrate->user == NULL)
+		(void)run(migrate, target, &statement, NULL, take_host);
+	return migrate->host;
+}
+
 /* The user has to be made by somebody who may: say how. */
 static void
-fail_rights(struct migrate *migrate, const struct target *target,
-	const char *what)
+fail_rights(struct migrate *migrate, struct target *target, const char *what)
 {
 	const struct config_db *db = &migrate->config->db[target->id];
+	const char *error =
+		arena_printf(migrate->command->arena, "%s", migrate->error);
 
 	reply_error(migrate->command, COMMAND_EXIT_REFUSED,
 		"database %s, user %s: %s: %s\n"
@@ -171,9 +204,9 @@ fail_rights(struct migrate *migrate, const struct target *target,
 		"  CREATE DATABASE IF NOT EXISTS `%s` CHARACTER SET utf8mb4 "
 		"COLLATE utf8mb4_unicode_ci;\n"
 		"  GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, "
-		"INDEX, REFERENCES ON `%s`.* TO '%s'@'localhost';",
-		db->name, user_of(migrate, target), what, migrate->error,
-		db->name, db->name, db->user);
+		"INDEX, REFERENCES ON `%s`.* TO '%s'@'%s';",
+		db->name, user_of(migrate, target), what, error, db->name,
+		db->name, db->user, host_of_account(migrate, target));
 }
 
 /* --- the server --------------------------------------------------------- */
