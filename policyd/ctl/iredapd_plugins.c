@@ -112,7 +112,7 @@ carry_plugins(struct planner *planner, const struct mapping *mapping,
 	}
 	items = planner_read_list(planner, value, &n);
 	planner_note(planner, SETTING_CHANGED,
-		"each rule has a mode; the rows below tell it");
+		"each rule has a mode of its own");
 	for (size_t i = 0; i < n; i++)
 		carry_plugin(planner, items[i]);
 	switch_off_others(planner);

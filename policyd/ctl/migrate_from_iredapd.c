@@ -116,9 +116,19 @@ shown_value(struct command *command, const struct setting_row *row)
 	return arena_printf(command->arena, "%.*s…", (int)len, row->value);
 }
 
-/* Returns how many settings are left to the administrator. */
 static size_t
-reply_plan(struct command *command, const struct iredapd_plan *plan)
+count_fate(const struct iredapd_plan *plan, enum setting_fate fate)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->n_rows; i++)
+		n += plan->rows[i].fate == fate;
+	return n;
+}
+
+static void
+reply_table_of_settings(struct command *command,
+	const struct iredapd_plan *plan)
 {
 	static const struct reply_column columns[] = {
 		{ "setting", "Setting", REPLY_TEXT },
@@ -128,29 +138,77 @@ reply_plan(struct command *command, const struct iredapd_plan *plan)
 		{ "reason", "Why", REPLY_TEXT },
 		{ "place", "Where", REPLY_TEXT },
 	};
-	size_t n_by_hand = 0;
 
 	reply_table(command, "settings", NULL, columns,
 		sizeof(columns) / sizeof(columns[0]));
 	for (size_t i = 0; i < plan->n_rows; i++) {
 		const struct setting_row *row = &plan->rows[i];
-		const bool is_by_hand = row->fate == SETTING_BY_HAND;
 
 		reply_row(command);
 		reply_value(command, slice_of(row->name));
 		reply_value(command, slice_of(shown_value(command, row)));
 		reply_value(command, slice_of(setting_fate_name(row->fate)));
 		reply_value(command, slice_of(row->ours));
-		reply_value(command,
-			slice_of(is_by_hand ? arena_printf(command->arena,
-						      "%s: set this by hand",
-						      row->reason)
-					    : row->reason));
+		reply_value(command, slice_of(row->reason));
 		reply_value(command, slice_of(place_of(command, row)));
-		n_by_hand += is_by_hand;
 	}
 	reply_part_end(command);
-	return n_by_hand;
+}
+
+/* A setting and what becomes of it: a table of this would be too wide. */
+static void
+reply_setting(struct command *command, const struct setting_row *row)
+{
+	const char *place = place_of(command, row);
+	const char *value = shown_value(command, row);
+
+	reply_text(command, "  %s%s%s%s%s%s", row->name,
+		value[0] == '\0' ? "" : " = ", value,
+		place[0] == '\0' ? "" : "  (", place,
+		place[0] == '\0' ? "" : ")");
+	if (row->ours[0] != '\0')
+		reply_text(command, "      %s", row->ours);
+	if (row->reason[0] != '\0')
+		reply_text(command, "      %s", row->reason);
+}
+
+/* What is left to do stands last, where it is seen. */
+static void
+reply_settings(struct command *command, const struct iredapd_plan *plan)
+{
+	static const struct {
+		enum setting_fate fate;
+		const char *title;
+	} groups[] = {
+		{ SETTING_CARRIED, "carried over" },
+		{ SETTING_CHANGED, "changed" },
+		{ SETTING_DROPPED, "dropped" },
+		{ SETTING_BY_HAND, "to be set by hand" },
+	};
+
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+		const size_t n = count_fate(plan, groups[i].fate);
+
+		if (n == 0)
+			continue;
+		reply_text(command, "%zu %s:", n, groups[i].title);
+		for (size_t j = 0; j < plan->n_rows; j++)
+			if (plan->rows[j].fate == groups[i].fate)
+				reply_setting(command, &plan->rows[j]);
+	}
+}
+
+/* Returns how many settings are left to the administrator. */
+static size_t
+reply_plan(struct command *command, const struct iredapd_plan *plan)
+{
+	const struct local *local = command->data;
+
+	if (local->output->is_json)
+		reply_table_of_settings(command, plan);
+	else
+		reply_settings(command, plan);
+	return count_fate(plan, SETTING_BY_HAND);
 }
 
 /* --- writing ------------------------------------------------------------ */
@@ -239,8 +297,11 @@ reply_next_steps(struct command *command, const struct iredapd_plan *plan,
 		"without --plan\n"
 		"  2. policyctl --config %s config check\n"
 		"  3. systemctl stop iredapd, and start policyd; Postfix asks "
-		"on the same port as before",
-		path, path);
+		"on the same port as before.\n"
+		"     To try policyd first while iredapd still answers, see "
+		"parallel in policyd.conf(5)\n"
+		"  4. policyctl --config %s doctor",
+		path, path, path);
 }
 
 /* An absolute path, since the passwords are named by theirs. */
