@@ -1,6 +1,6 @@
 /*
  * Decisions for people: what was decided, when and for whom; each rule that
- * was asked; the facts that were read; what would change the answer.
+ * was asked; what would change the answer; the facts that were read.
  */
 
 #include <string.h>
@@ -11,6 +11,8 @@
 #define LINE_MAX_BYTES ((size_t)64 << 10)
 /* Facts may hold lists of lists; deeper ones are printed as JSON. */
 #define DEPTH_MAX 4
+/* The longest name of a rule, and a gap. */
+#define RULE_WIDTH 30
 
 static void
 print_safe(struct slice text)
@@ -126,7 +128,7 @@ print_below(struct slice text)
 {
 	if (text.len == 0)
 		return;
-	printf("  %-22s", "");
+	printf("  %-*s", RULE_WIDTH, "");
 	print_safe(text);
 	putchar('\n');
 }
@@ -142,7 +144,7 @@ print_rule(struct output *output, const struct json *rule)
 	const enum output_color color = is_bad ? COLOR_BAD : COLOR_NONE;
 
 	fputs("  ", stdout);
-	print_padded(json_member_text(rule, "rule"), 22);
+	print_padded(json_member_text(rule, "rule"), RULE_WIDTH);
 	fputs(output_color(output, color), stdout);
 	print_safe(outcome);
 	fputs(output_color_end(output, color), stdout);
@@ -156,6 +158,19 @@ print_rule(struct output *output, const struct json *rule)
 }
 
 /* --- facts -------------------------------------------------------------- */
+
+/* What the list of rules tells already. */
+static bool
+is_usual(struct slice name, const struct json *value)
+{
+	const struct slice text = json_text(value);
+
+	return (slice_ends(name, SLICE(".mode")) &&
+		       (slice_eq(text, SLICE("enforce")) ||
+			       slice_eq(text, SLICE("off")))) ||
+	       (slice_ends(name, SLICE(".on_error")) &&
+		       slice_eq(text, SLICE("accept")));
+}
 
 static bool
 is_time(struct slice name)
@@ -207,7 +222,8 @@ print_members(const struct json *value, unsigned depth)
 	size_t at = 0;
 
 	while (json_next_member(value, &at, &name, &member))
-		print_value(name, member, depth);
+		if (!is_usual(name, member))
+			print_value(name, member, depth);
 	for (size_t i = 0; json_type_of(value) == JSON_TYPE_ARRAY &&
 			   i < json_length(value);
 		i++) {
@@ -364,9 +380,9 @@ output_decision(struct output *output, const struct json *decision)
 		print_section(output, "rules");
 	for (size_t i = 0; i < json_length(rules); i++)
 		print_rule(output, json_element(rules, i));
+	print_hints(output, rules);
 	if (json_length(facts) > 0)
 		print_section(output, "facts");
 	for (size_t i = 0; i < json_length(facts); i++)
 		print_fact(json_element(facts, i));
-	print_hints(output, rules);
 }
