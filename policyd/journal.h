@@ -3,7 +3,7 @@
 
 /*
  * What was decided and why: a log line for every decision, the counters, a
- * row in iredapd.smtp_sessions (spec section 1.7), the explanation of every
+ * row in iredapd.smtp_sessions, the explanation of every
  * refusal, deferral and would-have-been in memory (limits.decisions, the
  * oldest goes first) and in policyd.decision, and the subscribers of
  * "policyctl tail". Rows are written in batches and wait, bounded, while the

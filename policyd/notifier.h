@@ -2,8 +2,8 @@
 #define POLICYD_NOTIFIER_H
 
 /*
- * Mail to the administrator when somebody runs into a limit (spec 2.7, step
- * 10), once for each window of a counter, on one node only: the row in
+ * Mail to the administrator when somebody runs into a limit,
+ * once for each window of a counter, on one node only: the row in
  * iredapd.throttle_tracking is claimed in the database before the mail is
  * sent through SMTP. Nothing waits for it.
  */

@@ -2,7 +2,7 @@
 #define POLICYD_FACTS_DOMAINS_H
 
 /*
- * What vmail says about the domains of a request (spec section 3.6):
+ * What vmail says about the domains of a request:
  * domain(domain, active, backupmx), alias_domain(alias_domain,
  * target_domain). Names are compared in lower case.
  */

@@ -2,10 +2,9 @@
 #define POLICYD_FACTS_GREYLIST_LISTS_H
 
 /*
- * The stored greylisting settings and white-lists (spec section 2.6, steps 3
- * to 6), matched in memory: networks by longest prefix, names by the forms
- * of an address. Mended: IPv6 networks match, any prefix length, host bits
- * are ignored, wildcard addresses match.
+ * The stored greylisting settings and white-lists, matched in memory: networks
+ * by longest prefix, names by the forms of an address. Mended: IPv6 networks
+ * match, any prefix length, host bits are ignored, wildcard addresses match.
  */
 
 #include "policyd/facts.h"

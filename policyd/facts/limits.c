@@ -148,7 +148,7 @@ copy_of(struct builder *b, const struct stored_rule *of)
 	return copy;
 }
 
-/* What a rule counts under (spec section 2.7, "One check", 5). */
+/* What it counts under: the client, the rule's account, or the subject. */
 static struct slice
 counter_account(const struct builder *b, const struct copy *copy,
 	struct slice subject)

@@ -2,8 +2,8 @@
 #define POLICYD_FACTS_LIMITS_H
 
 /*
- * The throttle rules, iredapd.throttle, and which of them apply to a message
- * (spec section 2.7): for the sender (outbound or external) and for each
+ * The throttle rules, iredapd.throttle, and which of them apply to a message:
+ * for the sender (outbound or external) and for each
  * recipient (inbound), each of the four limits from the first rule, by stored
  * priority, that does not say -1.
  */

@@ -8,7 +8,7 @@
  * for a request; what was added is given back if the message is refused or
  * the client goes away before the answer.
  *
- * Windows are fixed and begin with the first message (spec section 2.7).
+ * Windows are fixed and begin with the first message.
  */
 
 #include "policyd/facts.h"

@@ -2,11 +2,11 @@
 #define POLICYD_FACTS_TRIPLET_H
 
 /*
- * Greylisting records, iredapd.greylisting_tracking (spec section 2.6, steps
- * 8 and 9): the triplet of sender, recipient and client, and whether the
- * client has passed before. Clients are grouped by ipv4_prefix and
- * ipv6_prefix and stored as "192.0.2.0/24"; with 32 or 128, and in rows that
- * iRedAPD wrote, as the address itself. Both are looked for.
+ * Greylisting records, iredapd.greylisting_tracking: the triplet of sender,
+ * recipient and client, and whether the client has passed before. Clients are
+ * grouped by ipv4_prefix and ipv6_prefix and stored as "192.0.2.0/24"; with 32
+ * or 128, and in rows that iRedAPD wrote, as the address itself. Both are
+ * looked for.
  *
  * In front of the table is a bounded memory. What it holds is believed for
  * table_ttl, then read again; while the database is away it is believed

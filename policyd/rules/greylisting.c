@@ -1,7 +1,7 @@
 /*
  * Greylisting: mail from a client that was never seen to come back is
  * deferred once; a real server tries again, much of the rest does not.
- * The steps and texts are iRedAPD's (spec section 2.6), with the client that
+ * The steps and texts are iRedAPD's, with the client that
  * has passed looked up before anything that needs the DNS.
  */
 

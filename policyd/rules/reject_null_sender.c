@@ -2,7 +2,6 @@
  * A client that logged in has an address to answer to; an empty envelope
  * sender is for notifications between servers (RFC 5321, 4.5.5). Spammers
  * with a stolen password use it to stay clear of checks on the sender.
- * Spec section 2.2.
  */
 
 #include "policyd/rule.h"

@@ -1,6 +1,6 @@
 /*
  * Limits on how much a sender, a client or a recipient may send or get in a
- * period (spec section 2.7), judged when the message has been received. Who
+ * period, judged when the message has been received. Who
  * is limited by which stored rule is in facts/limits.c; checking and
  * counting is one step, in facts/reservation.c.
  *
