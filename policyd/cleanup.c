@@ -474,7 +474,7 @@ remove_found(struct cleanup *cleanup)
 	const struct cleanup_job *job = job_of(cleanup);
 	const struct db_value value = { .text = str_slice(&cleanup->keys) };
 
-	if (job->first == NULL || cleanup->sources->db[job->first_db] == NULL) {
+	if (job->first == NULL) {
 		remove_rows(cleanup);
 		return;
 	}
@@ -554,6 +554,14 @@ next_batch(struct cleanup *cleanup)
 		find(cleanup);
 }
 
+/* What has to go first from a database that the site has not, does not go. */
+static bool
+has_databases(const struct sources *sources, const struct cleanup_job *job)
+{
+	return sources->db[job->db] != NULL &&
+	       (job->first == NULL || sources->db[job->first_db] != NULL);
+}
+
 static void
 next_job(struct cleanup *cleanup)
 {
@@ -563,7 +571,7 @@ next_job(struct cleanup *cleanup)
 		const struct cleanup_job *job = job_of(cleanup);
 
 		cleanup->cutoff = job->cutoff(sources->config, clock_wall());
-		if (sources->db[job->db] != NULL && cleanup->cutoff > 0)
+		if (has_databases(sources, job) && cleanup->cutoff > 0)
 			break;
 		cleanup->job++;
 	}

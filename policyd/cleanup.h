@@ -40,7 +40,7 @@ struct cleanup_job {
 	const struct db_statement *remove;
 	/*
 	 * What has to go before, from another database: of keys. NULL for
-	 * nothing; where the site has no such database, neither.
+	 * nothing; where the site has no such database, all of it stays.
 	 */
 	const struct db_statement *first;
 	enum config_db_id first_db;
