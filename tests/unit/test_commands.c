@@ -313,7 +313,7 @@ START_TEST(migrations_are_the_files)
 		unsigned *last =
 			&numbers[strcmp(migration->database, "policyd") == 0];
 
-		ck_assert_uint_gt(migration->number, *last);
+		ck_assert_uint_eq(migration->number, *last + 1);
 		*last = migration->number;
 		(void)snprintf(path, sizeof(path), "conf/sql/%s/%03u_%s.sql",
 			migration->database, migration->number,
