@@ -17,6 +17,7 @@ struct config;
 enum channel_kind {
 	CHANNEL_READY,    /* child: it serves */
 	CHANNEL_RELOAD,   /* child: somebody asked for a reload */
+	CHANNEL_CHANGED,  /* both: tables were changed in another process */
 	CHANNEL_CONFIG,   /* supervisor: take this configuration */
 	CHANNEL_RELOADED, /* supervisor: the reload worked, remarks follow */
 	CHANNEL_REFUSED,  /* supervisor: it did not, the errors follow */

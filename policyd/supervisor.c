@@ -352,24 +352,27 @@ reap(struct supervisor *supervisor)
 	}
 }
 
-/* --- reload ------------------------------------------------------------- */
+/* --- messages to the processes ------------------------------------------- */
 
+/* except may be NULL. */
 static void
-send_config(struct supervisor *supervisor, const struct str *packed)
+tell_all(struct supervisor *supervisor, const struct child *except,
+	enum channel_kind kind, struct slice bytes)
 {
 	for (size_t i = 0; i < supervisor->n_children; i++) {
 		struct child *child = &supervisor->children[i];
 
-		if (child->state == CHILD_DOWN)
+		if (child->state == CHILD_DOWN || child == except)
 			continue;
-		if (channel_send(child->channel.fd, CHANNEL_CONFIG,
-			    str_slice(packed)) < 0) {
+		if (channel_send(child->channel.fd, kind, bytes) < 0) {
 			log_error("process %u takes no messages: ending it",
 				child->process);
 			kill(child->pid, SIGKILL);
 		}
 	}
 }
+
+/* --- reload ------------------------------------------------------------- */
 
 static void
 open_log(const struct supervisor *supervisor)
@@ -393,7 +396,7 @@ take_config(struct supervisor *supervisor, struct config *config,
 	supervisor->config = config;
 	open_log(supervisor);
 	channel_pack_config(config, &packed);
-	send_config(supervisor, &packed);
+	tell_all(supervisor, NULL, CHANNEL_CONFIG, str_slice(&packed));
 	explicit_bzero(packed.data, packed.size);
 	str_free(&packed);
 	metric_add(METRIC_RELOADS, 1);
@@ -494,6 +497,8 @@ hear(struct supervisor *supervisor, struct child *child)
 			announce(supervisor);
 		} else if (kind == CHANNEL_RELOAD) {
 			answer_reload(supervisor, child);
+		} else if (kind == CHANNEL_CHANGED) {
+			tell_all(supervisor, child, CHANNEL_CHANGED, SLICE(""));
 		}
 	}
 }

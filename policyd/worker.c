@@ -227,6 +227,10 @@ hear(struct worker *worker, enum channel_kind kind, struct slice bytes)
 	case CHANNEL_CONFIG:
 		take_config(worker, bytes);
 		break;
+	case CHANNEL_CHANGED:
+		tables_refresh(worker->sources.tables, NULL, NULL);
+		triplets_forget(worker->sources.triplets);
+		break;
 	case CHANNEL_RELOADED:
 		answer_wish(worker, true, bytes);
 		break;
@@ -274,6 +278,13 @@ worker_reload(struct worker *worker, worker_reloaded_fn *done, void *arg)
 	worker->wishes[worker->n_wishes].done = done;
 	worker->wishes[worker->n_wishes].arg = arg;
 	worker->n_wishes++;
+}
+
+void
+worker_tell_change(struct worker *worker)
+{
+	/* Without a supervisor the process is about to end. */
+	(void)channel_send(worker->channel.fd, CHANNEL_CHANGED, SLICE(""));
 }
 
 /* --- making and unmaking ------------------------------------------------ */

@@ -46,5 +46,7 @@ int worker_run(const struct worker_start *start);
  */
 typedef void worker_reloaded_fn(void *arg, bool is_done, struct slice text);
 void worker_reload(struct worker *worker, worker_reloaded_fn *done, void *arg);
+/* Lets the other processes read the tables again, too. */
+void worker_tell_change(struct worker *worker);
 
 #endif

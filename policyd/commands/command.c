@@ -11,6 +11,7 @@
 #include "policyd/facts/tables.h"
 #include "policyd/facts/triplet.h"
 #include "policyd/sources.h"
+#include "policyd/worker.h"
 
 /* --- life --------------------------------------------------------------- */
 
@@ -341,5 +342,6 @@ command_changed(struct command *command, struct slice account, command_fn *next)
 		if (command->request.is_given[i])
 			log_argument(&parameter, command->request.value[i]);
 	log_line_end();
+	worker_tell_change(command->sources->worker);
 	command_read_again(command, next);
 }
