@@ -56,13 +56,10 @@ def rows(database, table="wblist"):
 
 
 @pytest.fixture
-def alias_domain(mariadb):
-    mariadb.execute(
+def alias_domain(vmail):
+    vmail.database.execute(
         "REPLACE INTO vmail.alias_domain (alias_domain, target_domain)"
         " VALUES ('alias.example', 'example.com')")
-    yield
-    mariadb.execute("DELETE FROM vmail.alias_domain"
-                    " WHERE alias_domain = 'alias.example'")
 
 
 # --- what is answered -------------------------------------------------------

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from harness import wait_for
 from harness.policy import end_of_message
 
 ALICE = "alice@example.com"
@@ -177,6 +178,9 @@ def test_greylist_whitelist(policyd):
 def test_greylist_show_pass_and_forget(policyd, what):
     with policyd.client() as client:
         assert client.ask(client_address=CLIENT) == LATER
+        # Its row is written after the answer.
+        wait_for(lambda: policyd.ctl_run("greylist", "show", what).returncode
+                 == 0, "the row")
         shown = policyd.ctl("greylist", "show", what)
         for word in ("192.0.2.0/24", "someone@sender.example", ALICE):
             assert word in shown, shown

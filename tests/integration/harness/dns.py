@@ -67,17 +67,31 @@ class DnsServer:
         self._asked = []
         self._lock = threading.Lock()
         self._is_open = True
-        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._udp.bind(("127.0.0.1", port))
+        self._udp, self._tcp = self._open(port)
         self.port = self._udp.getsockname()[1]
-        self._tcp = socket.socket()
-        self._tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._tcp.bind(("127.0.0.1", self.port))
-        self._tcp.listen(16)
         self._threads = [threading.Thread(target=each, daemon=True)
                          for each in (self._serve_udp, self._serve_tcp)]
         for thread in self._threads:
             thread.start()
+
+    @staticmethod
+    def _open(port):
+        """A port that is free for UDP may be taken for TCP."""
+        for attempts_left in reversed(range(50)):
+            udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            tcp = socket.socket()
+            tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                udp.bind(("127.0.0.1", port))
+                tcp.bind(udp.getsockname())
+                tcp.listen(16)
+                return udp, tcp
+            except OSError:
+                udp.close()
+                tcp.close()
+                if port or not attempts_left:
+                    raise
+        raise AssertionError
 
     @property
     def address(self):
