@@ -208,7 +208,7 @@ check_dns(struct check *check)
 		if (is_resolver(slice_of(resolvers->items[i])))
 			continue;
 		report(check, resolvers, resolvers,
-			"is a list of addresses such as 127.0.0.1 or "
+			"must be addresses such as 127.0.0.1 or "
 			"127.0.0.1@5353, or the one word recursive");
 		return;
 	}

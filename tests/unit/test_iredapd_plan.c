@@ -116,31 +116,13 @@ has_setting(const char *section, const char *key)
 	return is_found;
 }
 
-/* Whether this version has the section, told by a key of each. */
-static bool
-has_section(const char *section)
-{
-	return has_setting(section,
-		strcmp(section, "dns") == 0 ? "timeout" : "mode");
-}
-
-/* Those that other versions are without. */
-static bool
-is_optional(const char *section)
-{
-	return strcmp(section, "dns") == 0 ||
-	       strcmp(section, "amavisd_wblist") == 0 ||
-	       strcmp(section, "reputation") == 0;
-}
-
 START_TEST(carried_settings_exist)
 {
 	const char *name, *section, *key;
 
 	for (size_t i = 0;
 		(name = iredapd_setting_name(i, &section, &key)) != NULL; i++)
-		if (section[0] != '\0' &&
-			(!is_optional(section) || has_section(section)))
+		if (section[0] != '\0')
 			ck_assert_msg(has_setting(section, key),
 				"%s: there is no [%s] %s", name, section, key);
 }
@@ -155,8 +137,6 @@ END_TEST
 struct fate {
 	const char *fate, *ours;
 };
-
-static const struct fate dropped = { "dropped", "" };
 
 /* iRedAPD 6.1: each setting, its default and another value. */
 static const struct {
@@ -445,12 +425,7 @@ make_settings(bool is_normal)
 	for (size_t i = 0; i < N_SETTINGS; i++) {
 		const struct fate *fate = is_normal ? &settings[i].of_normal
 						    : &settings[i].of_other;
-		struct slice ours = slice_of(fate->ours), section;
 
-		(void)slice_split(&ours, '.', &section);
-		section = slice_copy(arena, section);
-		if (is_optional(section.ptr) && !has_section(section.ptr))
-			fate = &dropped;
 		expect_row(settings[i].name, NULL, fate->fate, fate->ours);
 		ck_assert_uint_eq(find_row(settings[i].name, NULL)->line,
 			i + 2);
