@@ -19,7 +19,10 @@
 extern const struct rule rule_reject_to_hostname;
 
 static struct fake_world world;
-static const char *own_name;
+
+/* Not static: with fortified headers gethostname() is an inline function. */
+extern const char *own_name;
+const char *own_name;
 
 /* In place of the system's: its name, and two lines of /etc/hosts. */
 
