@@ -168,12 +168,21 @@ join(struct arena *arena, struct slice local, struct slice domain)
 	return (struct slice){ bytes, len };
 }
 
+static bool
+can_be_stored(struct slice local, struct slice domain)
+{
+	return local.len + 1 + domain.len <= ADDRESS_MAX &&
+	       is_local_part(local) && is_mail_domain(domain);
+}
+
 struct address
 address_parse(struct arena *arena, struct slice text, struct slice delimiters)
 {
 	struct slice full = slice_lower(arena, slice_trim(text));
 	struct address out = { .full = full, .bare = full, .local = full };
 	ptrdiff_t at = slice_find_last(full, '@');
+	struct slice local;
+	bool can_be_whole;
 
 	if (at < 0)
 		return out;
@@ -182,17 +191,16 @@ address_parse(struct arena *arena, struct slice text, struct slice delimiters)
 		out.full = out.bare = full = slice_part(full, 0, full.len - 1);
 	out.local = slice_part(full, 0, (size_t)at);
 	out.domain = slice_from(full, (size_t)at + 1);
-	if (full.len > ADDRESS_MAX || !is_local_part(out.local) ||
-		!is_mail_domain(out.domain))
+	local = without_extension(out.local, delimiters);
+	out.is_plain = can_be_stored(local, out.domain);
+	if (!out.is_plain || local.len == out.local.len)
 		return out;
-
-	struct slice local = without_extension(out.local, delimiters);
-	out.is_plain = true;
-	if (local.len < out.local.len) {
-		out.bare = join(arena, local, out.domain);
-		out.local = slice_part(out.bare, 0, local.len);
-		out.domain = slice_from(out.bare, local.len + 1);
-	}
+	can_be_whole = can_be_stored(out.local, out.domain);
+	out.bare = join(arena, local, out.domain);
+	out.local = slice_part(out.bare, 0, local.len);
+	out.domain = slice_from(out.bare, local.len + 1);
+	if (!can_be_whole)
+		out.full = out.bare;
 	return out;
 }
 
@@ -242,11 +250,18 @@ size_t
 address_forms(struct arena *arena, const struct address *address,
 	struct slice *forms)
 {
-	if (!address->is_plain) {
-		forms[0] = SLICE("@.");
-		return 1;
+	size_t n = 0;
+
+	if (address->is_plain)
+		return address_forms_of(arena, address->local, address->domain,
+			forms);
+	/* A local part that is none must not hide whose domain it is. */
+	if (domain_is_plain(address->domain)) {
+		forms[n++] = join(arena, SLICE(""), address->domain);
+		n += add_subdomain_forms(arena, address->domain, forms + n);
 	}
-	return address_forms_of(arena, address->local, address->domain, forms);
+	forms[n++] = SLICE("@.");
+	return n;
 }
 
 /* Accounts */

@@ -29,9 +29,9 @@ struct address {
 	struct slice local;  /* of bare */
 	struct slice domain; /* "" when there is none */
 	/*
-	 * Whether it has policy forms of its own: a local part, an @ and a
-	 * domain name with a dot. Otherwise (null sender, user@localhost,
-	 * user@[192.0.2.1]) only "@." stands for it.
+	 * Whether bare has policy forms of its own: a local part, an @ and a
+	 * domain name with a dot. Otherwise only its domain stands for it, or
+	 * (null sender, user@localhost, user@[192.0.2.1]) only "@.".
 	 */
 	bool is_plain;
 };
@@ -41,7 +41,9 @@ struct address {
  * Everything points into the arena. The domain begins after the last @ and
  * loses a dot at its end. delimiters are the bytes that start an extension
  * (recipient_delimiter); an SRS0=, SRS1= or prvs= address is never cut, nor
- * is a quoted local part or one that begins with a delimiter.
+ * is a quoted local part or one that begins with a delimiter. An extension
+ * that no table could hold, as it is too long or has control bytes, is dropped
+ * from full, too: the mail goes to whom bare names, and so do the policies.
  */
 struct address address_parse(struct arena *arena, struct slice text,
 	struct slice delimiters);

@@ -2,8 +2,10 @@
  * Who may write to a mlmmj list (vmail.maillists). Only the policies "domain"
  * and "subdomain" are enforced here; who is a subscriber, mlmmj knows.
  *
- * Mail to an extension of the list, such as news+subscribe@, is for mlmmj
- * itself and never goes to the list: strangers must be able to send it.
+ * An extension of the list, such as news+subscribe@, is judged as the list:
+ * mlmmj looks for the extension in the header, where it may be missing, and
+ * then the mail goes to everybody. Only a bounce is let through, for which
+ * mlmmj waits at news+bounces-17@: without a sender nothing goes to the list.
  */
 
 #include "policyd/facts/directory.h"
@@ -11,9 +13,10 @@
 #include "policyd/rule.h"
 
 static bool
-has_extension(const struct address *address)
+is_bounce(const struct request *req)
 {
-	return address->full.len > address->bare.len;
+	return req->sender.full.len == 0 &&
+	       req->recipient.full.len > req->recipient.bare.len;
 }
 
 /* How near the sender's domain has to be. */
@@ -31,7 +34,7 @@ judge(const struct request *req, struct facts *facts, struct verdict *out)
 	const struct domains *domains;
 	const struct roles *roles;
 
-	if (has_extension(&req->recipient))
+	if (is_bounce(req))
 		return RULE_PASS;
 	if (!fact_recipient_account(facts, &list))
 		return RULE_UNREADY;

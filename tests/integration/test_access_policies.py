@@ -111,13 +111,21 @@ def test_moderators_by_domain(ask, make, vmail):
     assert ask("any@sub.partner.example", news) == NO
 
 
-def test_extensions_of_a_list_are_for_mlmmj(ask, make):
+def test_an_extension_of_a_list_is_the_list(ask, make):
+    """mlmmj reads the header, and may take for a post what is sent there."""
     make("list", "domain")
-    for command in ("subscribe", "unsubscribe", "owner", "help",
-                    "confsub-0123456789abcdef", "bounces-17-x=y.z"):
+    for command in ("subscribe", "owner", "help", "x" * 300, "\x01", "a\tb"):
         for domain in ("example.com", "alias.example"):
-            assert ask(FAR, "news+%s@%s" % (command, domain)) == YES
-    assert ask(FAR, NEWS) == NO
+            news = "news+%s@%s" % (command, domain)
+            assert ask(FAR, news) == NO, news
+            assert ask(IN, news) == YES, news
+            assert ask("owner@external.example", news) == YES, news
+
+
+def test_bounces_of_a_list_are_for_mlmmj(ask, make):
+    make("list", "domain")
+    assert ask("", "news+bounces-17-x=y.z@example.com") == YES
+    assert ask("", NEWS) == NO
 
 
 def test_an_inactive_list_is_left_to_postfix(ask, make):
@@ -199,6 +207,9 @@ def test_an_extension_of_an_alias_is_the_alias(ask, make):
     make("alias", "membersonly")
     assert ask(FAR, "team+subscribe@example.com") == NO
     assert ask("member@example.com", "team+subscribe@example.com") == YES
+    # Postfix delivers these, too.
+    for extension in ("x" * 300, "\x01", "a\tb"):
+        assert ask(FAR, "team+%s@example.com" % extension) == NO, extension
 
 
 def test_an_inactive_alias_is_left_to_postfix(ask, make):
@@ -304,5 +315,9 @@ def test_replies_by_smtp(postfix, policyd, make, vmail):
             assert client.send(FAR, recipient) == refusal % recipient
         assert client.send("member@external.example", TEAM).code == 250
         assert client.send("owner@external.example", NEWS).code == 250
-        assert client.send(FAR, "news+subscribe@example.com").code == 250
+        assert client.send("", "news+bounces-1@example.com").code == 250
+        for recipient in ("news+subscribe@example.com",
+                          '"team+\\\x01"@example.com',
+                          "team+%s@example.com" % ("x" * 300)):
+            assert client.send(FAR, recipient).code == 554, recipient
         assert client.send("", TEAM) == refusal % TEAM

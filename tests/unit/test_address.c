@@ -152,6 +152,12 @@ static const struct {
 		"x.com" },
 	{ "+", "a@b+c@x.com", "a@b+c@x.com", "a@b@x.com", "a@b", "x.com" },
 	{ "+", "a+b@X.com.", "a+b@x.com", "a@x.com", "a", "x.com" },
+	/* An extension that could not be stored does not hide the address. */
+	{ "+", "a+\001@x.com", "a@x.com", "a@x.com", "a", "x.com" },
+	{ "+", "a+b\tc@x.com", "a@x.com", "a@x.com", "a", "x.com" },
+	{ "+", "a+\377@x.com", "a@x.com", "a@x.com", "a", "x.com" },
+	{ "+", "a\001+b@x.com", "a\001+b@x.com", "a\001+b@x.com", "a\001+b",
+		"x.com" },
 	/* Not plain: nothing is cut. */
 	{ "+", "a+b@localhost", "a+b@localhost", "a+b@localhost", "a+b",
 		"localhost" },
@@ -193,6 +199,7 @@ START_TEST(bounds_the_length)
 {
 	char text[ADDRESS_MAX + 2];
 	struct slice whole = { text, ADDRESS_MAX };
+	struct address address;
 
 	memset(text, 'a', sizeof(text));
 	memcpy(text + ADDRESS_MAX - 6, "@x.com", 6);
@@ -200,6 +207,12 @@ START_TEST(bounds_the_length)
 	memcpy(text + ADDRESS_MAX - 6, "a@x.com", 7);
 	whole.len++;
 	ck_assert(!address_parse(arena, whole, SLICE("+")).is_plain);
+	/* Whom it reaches is in front of the extension. */
+	text[2] = '+';
+	address = address_parse(arena, whole, SLICE("+"));
+	ck_assert(address.is_plain);
+	assert_slice(address.bare, "aa@x.com", "bare");
+	assert_slice(address.full, "aa@x.com", "full");
 	/* 253 octets of domain, then 255. */
 	ck_assert(address_parse(arena, deep_address(125), SLICE("")).is_plain);
 	ck_assert(!address_parse(arena, deep_address(126), SLICE("")).is_plain);
@@ -216,6 +229,10 @@ static const struct {
 				      "@.example.com", "@.com", "@." } },
 	{ "user@example.com/x", { "user@example.com/x", "@example.com/x",
 					"@.example.com/x", "@.com/x", "@." } },
+	/* What is before the @ does not hide what is behind it. */
+	{ "us\001er@example.com",
+		{ "@example.com", "@.example.com", "@.com", "@." } },
+	{ "@example.com", { "@example.com", "@.example.com", "@.com", "@." } },
 	{ "", { "@." } },
 	{ "user@localhost", { "@." } },
 	{ "user@[192.0.2.1]", { "@." } },
