@@ -11,12 +11,14 @@
 
 #include <assert.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/mem.h"
 #include "common/io/sock.h"
 #include "common/io/stream.h"
 #include "policyd/engine.h"
+#include "policyd/parallel.h"
 #include "policyd/policy_server.h"
 #include "policyd/sources.h"
 #include "policyd/worker.h"
@@ -182,6 +184,30 @@ decision_abandon(struct decision *decision)
 	assert(decision == run.late);
 	run.late = NULL;
 	arena_free(decision->req.arena);
+}
+
+/* --- another daemon: none is configured --------------------------------- */
+
+struct parallel_link *
+parallel_link_new(struct parallel *parallel)
+{
+	(void)parallel;
+	abort();
+}
+
+void
+parallel_link_free(struct parallel_link *link)
+{
+	assert(link == NULL);
+}
+
+int
+parallel_ask(struct parallel_link *link, struct slice text,
+	void (*done)(void *arg, struct slice reply), void *arg,
+	const char **err)
+{
+	(void)link, (void)text, (void)done, (void)arg, (void)err;
+	abort();
 }
 
 /* --- what should come of it --------------------------------------------- */
