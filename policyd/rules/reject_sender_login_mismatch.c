@@ -143,7 +143,9 @@ judge_login(const struct request *req, struct facts *facts, struct verdict *out)
 	const struct setting *setting;
 	const struct domains *domains;
 
+	/* A login may hold a delimiter: john-doe@, or a mailbox named a+b@. */
 	if (req->sender.full.len == 0 ||
+		slice_eq(req->sender.full, req->login.full) ||
 		slice_eq(req->sender.bare, req->login.full))
 		return RULE_PASS;
 	if (!fact_setting(facts, &setting) || !fact_domains(facts, &domains))
