@@ -7,6 +7,7 @@
 #include "common/mail/address.h"
 #include "policyd/commands/command.h"
 #include "policyd/commands/reply.h"
+#include "policyd/commands/row_problems.h"
 #include "policyd/facts/accounts.h"
 #include "policyd/sources.h"
 
@@ -26,10 +27,14 @@ on_list(struct command *command, const struct db_result *result)
 		{ "priority", "Priority", REPLY_NUMBER },
 		{ "sender_priority", "Of sender", REPLY_NUMBER },
 		{ "comment", "Comment", REPLY_TEXT },
+		ROW_PROBLEMS_COLUMN,
 	};
 	const size_t n = db_rows_count(result->rows);
+	struct row_problems problems;
 
-	reply_table(command, NULL, NULL, columns,
+	row_problems_begin(&problems, command, result->rows);
+	row_problems_find(&problems, TABLE_GREYLISTING, 6);
+	row_problems_table(&problems, columns,
 		sizeof(columns) / sizeof(columns[0]));
 	for (size_t i = 0; i < n; i++) {
 		reply_row(command);
@@ -39,8 +44,9 @@ on_list(struct command *command, const struct db_result *result)
 		reply_number(command, db_rows_i64(result->rows, i, 3));
 		reply_number(command, db_rows_i64(result->rows, i, 4));
 		reply_value(command, db_rows_text(result->rows, i, 5));
+		row_problems_value(&problems, i);
 	}
-	reply_part_end(command);
+	row_problems_table_end(&problems);
 	if (n == 0)
 		reply_text(command, "greylisting is off: there is no row for "
 				    "it; \"policyctl greylist enable\" "
@@ -54,13 +60,13 @@ command_greylist_list(struct command *command)
 	static const struct db_statement statement = {
 		.name = "greylist_list",
 		.sql = "SELECT active, sender, account, priority,"
-		       " sender_priority, comment FROM greylisting"
+		       " sender_priority, comment, id FROM greylisting"
 		       " WHERE ? = '' OR account = ?"
 		       " ORDER BY priority DESC, sender_priority DESC, account,"
 		       " sender LIMIT ?",
 		.access = DB_READS,
 		.params = "ssu",
-		.columns = "ussiis",
+		.columns = "ussiisu",
 	};
 	struct db_value values[3] = { { .is_null = false } };
 
@@ -272,18 +278,24 @@ on_whitelist(struct command *command, const struct db_result *result)
 		{ "account", "To", REPLY_ACCOUNT },
 		{ "source", "Comes from", REPLY_TEXT },
 		{ "comment", "Comment", REPLY_TEXT },
+		ROW_PROBLEMS_COLUMN,
 	};
 	const size_t n = db_rows_count(result->rows);
+	struct row_problems problems;
 
-	reply_table(command, NULL, NULL, columns,
+	row_problems_begin(&problems, command, result->rows);
+	row_problems_find(&problems, TABLE_GREYLIST_WHITELIST, 4);
+	row_problems_find(&problems, TABLE_GREYLIST_WHITELIST_SPF, 5);
+	row_problems_table(&problems, columns,
 		sizeof(columns) / sizeof(columns[0]));
 	for (size_t i = 0; i < n; i++) {
 		reply_row(command);
 		for (size_t column = 0; column < 4; column++)
 			reply_value(command,
 				db_rows_text(result->rows, i, column));
+		row_problems_value(&problems, i);
 	}
-	reply_part_end(command);
+	row_problems_table_end(&problems);
 	command_end_list(command, n);
 }
 
@@ -294,15 +306,17 @@ command_greylist_whitelist_list(struct command *command)
 		.name = "greylist_whitelist_list",
 		.sql = "SELECT sender, account, IF(comment ="
 		       " 'AUTO-WHITELISTED', 'outbound mail',"
-		       " 'administrator') AS source, comment FROM greylisting_whitelists"
+		       " 'administrator') AS source, comment, id,"
+		       " NULL AS spf_id FROM greylisting_whitelists"
 		       " WHERE ? = '' OR account = ? OR sender = ?"
-		       " UNION ALL SELECT sender, account, 'SPF', comment"
+		       " UNION ALL SELECT sender, account, 'SPF', comment,"
+		       " NULL, id"
 		       " FROM greylisting_whitelist_domain_spf"
 		       " WHERE ? = '' OR account = ? OR sender = ?"
 		       " ORDER BY source DESC, account, sender LIMIT ?",
 		.access = DB_READS,
 		.params = "ssssssu",
-		.columns = "ssss",
+		.columns = "ssssuu",
 	};
 	struct db_value values[7] = { { .is_null = false } };
 

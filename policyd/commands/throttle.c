@@ -5,6 +5,7 @@
 #include "common/mail/address.h"
 #include "policyd/commands/command.h"
 #include "policyd/commands/reply.h"
+#include "policyd/commands/row_problems.h"
 #include "policyd/facts/limits.h"
 #include "policyd/sources.h"
 
@@ -47,10 +48,14 @@ on_list(struct command *command, const struct db_result *result)
 		{ "max_msgs", "Messages", REPLY_LIMIT },
 		{ "max_quota", "Bytes", REPLY_BYTES_LIMIT },
 		{ "max_rcpts", "Recipients", REPLY_LIMIT },
+		ROW_PROBLEMS_COLUMN,
 	};
 	const size_t n = db_rows_count(result->rows);
+	struct row_problems problems;
 
-	reply_table(command, NULL, NULL, columns,
+	row_problems_begin(&problems, command, result->rows);
+	row_problems_find(&problems, TABLE_THROTTLE, 8);
+	row_problems_table(&problems, columns,
 		sizeof(columns) / sizeof(columns[0]));
 	for (size_t i = 0; i < n; i++) {
 		reply_row(command);
@@ -59,8 +64,9 @@ on_list(struct command *command, const struct db_result *result)
 		for (size_t column = 2; column < 8; column++)
 			reply_number(command,
 				db_rows_i64(result->rows, i, column));
+		row_problems_value(&problems, i);
 	}
-	reply_part_end(command);
+	row_problems_table_end(&problems);
 	command_end_list(command, n);
 }
 
@@ -70,12 +76,12 @@ command_throttle_list(struct command *command)
 	static const struct db_statement statement = {
 		.name = "throttle_list",
 		.sql = "SELECT account, kind, priority, period, msg_size,"
-		       " max_msgs, max_quota, max_rcpts FROM throttle"
+		       " max_msgs, max_quota, max_rcpts, id FROM throttle"
 		       " WHERE ? = '' OR account = ?"
 		       " ORDER BY priority DESC, account, kind LIMIT ?",
 		.access = DB_READS,
 		.params = "ssu",
-		.columns = "ssiiiiii",
+		.columns = "ssiiiiiiu",
 	};
 	struct db_value values[3] = { { .is_null = false } };
 

@@ -72,6 +72,8 @@ table_problems_add(struct table_problems *problems,
 		return;
 	problem = x_new(struct table_problem);
 	problem->table = kind->name;
+	if (kind->chunk->columns[kind->key_column] == 'u')
+		problem->id = db_rows_u64(rows, row, kind->key_column);
 	problem->key = describe_row(kind, rows, row);
 	problem->text = text;
 	TAILQ_INSERT_TAIL(&problems->list, problem, entry);

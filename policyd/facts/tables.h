@@ -102,12 +102,16 @@ void tables_refresh(struct tables *tables,
 struct table_problem {
 	TAILQ_ENTRY(table_problem) entry;
 	const char *table;
-	char *key; /* which row: what its columns say */
+	uint64_t id; /* of the row, 0 where rows have no number */
+	char *key;   /* which row: what its columns say */
 	const char *text;
 };
 #define TABLE_PROBLEMS_MAX 1000 /* listed for each table */
 
-/* Walks the problems of all tables: start with NULL; NULL at the end. */
+/*
+ * Walks the problems of all tables, those of one by rising id: start with
+ * NULL; NULL at the end.
+ */
 const struct table_problem *tables_problem_next(const struct tables *tables,
 	const struct table_problem *problem);
 struct table_state {

@@ -268,6 +268,11 @@ def test_explain_outlives_the_daemon(policyd):
     assert "Intentional policy rejection" in policyd.ctl("explain", "4XYZ2")
 
 
+def _problems(policyd, *words):
+    return {row["account"]: row.get("problem")
+            for row in policyd.json(*words)}
+
+
 def test_rows_that_make_no_sense(configured):
     database = configured.database
     database.execute(
@@ -283,6 +288,12 @@ def test_rows_that_make_no_sense(configured):
     assert status == FINDINGS
     assert "iredapd.throttle" in out
     assert "iredapd.greylisting_whitelists" in out
+    assert _problems(configured, "throttle", "list") == {
+        "@example.com": "its kind is not outbound, inbound or external",
+        "sender@sender.example": None}
+    assert _problems(configured, "greylist", "whitelist", "list") == {
+        "@.": "its sender is not an address, a domain, a client or a network"}
+    assert "Problem" not in configured.ctl("greylist", "list")
     with configured.client() as client:
         limited = dict(sender="sender@sender.example")
         client.send(end_of_message(instance="a", **limited) +
