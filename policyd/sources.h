@@ -16,6 +16,7 @@ struct db;
 struct directory;
 struct dns;
 struct engine;
+struct gauges;
 struct host_names;
 struct instances;
 struct journal;
@@ -52,6 +53,7 @@ struct sources {
 	struct worker *worker;             /* worker.h */
 	struct schema *schema;             /* schema.h */
 	struct cleanup *cleanup;           /* cleanup.h */
+	struct gauges *gauges;             /* gauges.h */
 	struct control *control;           /* control.h */
 };
 

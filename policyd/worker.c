@@ -24,6 +24,7 @@
 #include "policyd/facts/reservation.h"
 #include "policyd/facts/tables.h"
 #include "policyd/facts/triplet.h"
+#include "policyd/gauges.h"
 #include "policyd/instances.h"
 #include "policyd/journal.h"
 #include "policyd/notifier.h"
@@ -398,11 +399,13 @@ make_sources(struct worker *worker, const struct worker_start *start)
 	sources->notifier = notifier_new(sources);
 	sources->engine = engine_new(sources);
 	sources->parallel = parallel_new(sources);
+	sources->gauges = gauges_new(sources);
 }
 
 static void
 free_sources(struct sources *sources)
 {
+	gauges_free(sources->gauges);
 	parallel_free(sources->parallel);
 	engine_free(sources->engine);
 	notifier_free(sources->notifier);

@@ -88,6 +88,13 @@ metric_sub(enum metric metric, uint64_t n)
 		memory_order_relaxed);
 }
 
+void
+metric_set(enum metric metric, uint64_t value)
+{
+	atomic_store_explicit(&metrics->counters[own_process][metric], value,
+		memory_order_relaxed);
+}
+
 uint64_t
 metric_get(enum metric metric)
 {

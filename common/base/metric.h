@@ -44,6 +44,7 @@ void metric_forget_gauges(unsigned process);
 void metric_add(enum metric metric, uint64_t n);
 /* Gauges: may go down. */
 void metric_sub(enum metric metric, uint64_t n);
+void metric_set(enum metric metric, uint64_t value);
 /* Over all processes. */
 uint64_t metric_get(enum metric metric);
 const char *metric_name(enum metric metric);

@@ -10,6 +10,7 @@
 #include "common/io/loop.h"
 #include "policyd/commands/command.h"
 #include "policyd/commands/reply.h"
+#include "policyd/gauges.h"
 #include "policyd/rule.h"
 #include "policyd/sources.h"
 
@@ -191,6 +192,7 @@ command_stats(struct command *command)
 		start_watch(command);
 		return;
 	}
+	gauges_look(command->sources->gauges);
 	reply_metrics(command);
 	reply_rules(command);
 	reply_latency(command);

@@ -12,13 +12,8 @@
 #include "policyd/cleanup.h"
 #include "policyd/commands/command.h"
 #include "policyd/commands/reply.h"
-#include "policyd/engine.h"
-#include "policyd/facts/auto_whitelist.h"
-#include "policyd/facts/directory.h"
-#include "policyd/facts/reservation.h"
 #include "policyd/facts/tables.h"
-#include "policyd/facts/triplet.h"
-#include "policyd/instances.h"
+#include "policyd/gauges.h"
 #include "policyd/journal.h"
 #include "policyd/schema.h"
 #include "policyd/sources.h"
@@ -46,10 +41,9 @@ reply_daemon(struct command *command)
 {
 	const struct sources *sources = command->sources;
 	struct journal_state journal;
-	struct triplets_state triplets;
 
+	gauges_look(sources->gauges);
 	journal_state(sources->journal, &journal);
-	triplets_state(sources->triplets, &triplets);
 	reply_fields(command, NULL, NULL);
 	field_text(command, "version", "version", POLICYD_VERSION);
 	field_text(command, "node", "node", sources->node);
@@ -69,26 +63,23 @@ reply_daemon(struct command *command)
 	field_number(command, "connections", "connections now", REPLY_NUMBER,
 		metric_get(METRIC_CONNECTIONS));
 	field_number(command, "decisions_waiting", "decisions waiting",
-		REPLY_NUMBER, engine_n_waiting(sources->engine));
+		REPLY_NUMBER, metric_get(METRIC_DECISIONS_WAITING));
 	field_number(command, "triplets_in_memory", "triplets in memory",
-		REPLY_NUMBER, triplets.n_triplets);
+		REPLY_NUMBER, metric_get(METRIC_MEMORY_TRIPLETS));
 	field_number(command, "clients_in_memory", "clients in memory",
-		REPLY_NUMBER, triplets.n_clients);
+		REPLY_NUMBER, metric_get(METRIC_MEMORY_CLIENTS));
 	field_number(command, "triplets_bytes", "memory of both", REPLY_BYTES,
-		triplets.size_bytes);
+		metric_get(METRIC_MEMORY_TRIPLETS_BYTES));
 	field_number(command, "addresses_in_memory", "addresses in memory",
-		REPLY_NUMBER, directory_count(sources->directory));
+		REPLY_NUMBER, metric_get(METRIC_MEMORY_ADDRESSES));
 	field_number(command, "instances", "messages in transit", REPLY_NUMBER,
-		instances_count(sources->instances));
+		metric_get(METRIC_MEMORY_INSTANCES));
 	field_number(command, "decisions_in_memory", "decisions in memory",
-		REPLY_NUMBER, journal.n_decisions);
+		REPLY_NUMBER, metric_get(METRIC_MEMORY_DECISIONS));
 	field_number(command, "decisions_since", "decisions since", REPLY_TIME,
 		(uint64_t)(journal.oldest_us / 1000000));
 	field_number(command, "writes_waiting", "writes waiting", REPLY_NUMBER,
-		triplets.n_waiting_writes + journal.n_waiting_sessions +
-			journal.n_waiting_decisions +
-			auto_whitelist_waiting(sources->auto_white) +
-			reservations_pending(sources->reservations));
+		metric_get(METRIC_EFFECTS_QUEUED));
 	field_number(command, "writes_lost", "writes lost", REPLY_NUMBER,
 		metric_get(METRIC_EFFECTS_LOST) +
 			metric_get(METRIC_SESSIONS_LOST));

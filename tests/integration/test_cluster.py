@@ -90,6 +90,24 @@ def test_a_limit_is_exact_over_two_processes(configured, mariadb):
                          ) == LIMIT
 
 
+@pytest.mark.settings({"policyd.policy_processes": "2"})
+def test_status_counts_what_both_processes_hold(configured):
+    configured.start()
+    n = 40
+
+    def held():
+        status = configured.json("status")
+        return [status[key] for key in (
+            "decisions_in_memory", "triplets_in_memory", "writes_waiting")]
+
+    # Which process takes a connection is up to the kernel.
+    for i in range(n):
+        with configured.client() as client:
+            assert client.ask(sender="s%d@sender.example" % i).startswith(
+                "451 4.7.1 ")
+    wait_for(lambda: held() == [n, n, 0], "the sums of both processes")
+
+
 def test_a_triplet_seen_by_one_passes_at_the_other(configured, second,
                                                    mariadb, clock):
     second.configure(**{"policyd.node": "second"})

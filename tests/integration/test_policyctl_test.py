@@ -19,7 +19,7 @@ STATE = (
     "SELECT * FROM policyd.decision")
 
 # What was counted of mail; statements and commands are counted, of course.
-IGNORED = ("sql_", "control_")
+IGNORED = ("sql_", "control_", "memory_")
 
 
 def words(**options):

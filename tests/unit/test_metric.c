@@ -165,7 +165,10 @@ are_gauges_forgotten(int unused)
 	metric_process(METRIC_PROCESSES_MAX - 1);
 	metric_add(METRIC_CONNECTIONS, 2);
 	metric_add(METRIC_REQUESTS, 20);
-	if (metric_get(METRIC_CONNECTIONS) != 7)
+	metric_set(METRIC_MEMORY_TRIPLETS, 3);
+	metric_set(METRIC_MEMORY_TRIPLETS, 4);
+	if (metric_get(METRIC_CONNECTIONS) != 7 ||
+		metric_get(METRIC_MEMORY_TRIPLETS) != 4)
 		return false;
 	metric_forget_gauges(1);
 	return metric_get(METRIC_CONNECTIONS) == 2 &&
