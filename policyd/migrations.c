@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/num.h"
+#include "common/io/db.h"
 
 /* SCHEMA_SERVER_MIN */
 #define SERVER_MAJOR_MIN 10
@@ -41,3 +42,23 @@ schema_server_is_supported(struct slice version)
 	       (a > SERVER_MAJOR_MIN ||
 		       (a == SERVER_MAJOR_MIN && b >= SERVER_MINOR_MIN));
 }
+
+const struct db_statement schema_collations = {
+	.name = "schema_collations",
+	.sql = "WITH used AS (SELECT table_name t, collation_name c,"
+	       " character_set_name s FROM information_schema.columns"
+	       " WHERE table_schema = ? AND collation_name IS NOT NULL),"
+	       " usual AS (SELECT c, s FROM used"
+	       " WHERE s IN ('utf8mb4', 'utf8mb3', 'utf8') GROUP BY c, s"
+	       " ORDER BY COUNT(*) DESC, c LIMIT 1)"
+	       " SELECT used.t, MIN(used.c), usual.c, usual.s"
+	       " FROM used JOIN usual ON used.c != usual.c"
+	       " WHERE (usual.s = 'utf8mb4' OR used.s = usual.s) AND used.t IN"
+	       " ('throttle', 'throttle_tracking', 'greylisting',"
+	       " 'greylisting_tracking', 'greylisting_whitelists',"
+	       " 'greylisting_whitelist_domain_spf', 'senderscore_cache')"
+	       " GROUP BY used.t, usual.c, usual.s ORDER BY used.t",
+	.access = DB_READS,
+	.params = "s",
+	.columns = "ssss",
+};

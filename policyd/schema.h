@@ -34,6 +34,16 @@ int migration_find(struct slice database, unsigned number);
 /* Whether a server of this version, "10.11.6-MariaDB-0+deb12u1", will do. */
 bool schema_server_is_supported(struct slice version);
 
+/*
+ * The tables of the database named by the parameter that are compared with
+ * texts of requests and have another collation than those texts will have,
+ * which is what most columns of the database have (common/io/db.c): columns
+ * "ssss", table, its collation, the usual one, and that one's character set.
+ * None where the usual character set would not hold what a table holds.
+ */
+struct db_statement;
+extern const struct db_statement schema_collations;
+
 struct schema *schema_new(struct sources *sources);
 void schema_free(struct schema *schema); /* accepts NULL */
 

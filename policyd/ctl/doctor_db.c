@@ -137,14 +137,22 @@ on_done(void *arg, const struct db_result *result)
 }
 
 static bool
-run(struct patient *patient, const struct db_statement *statement,
+run_with(struct patient *patient, const struct db_statement *statement,
+	const struct db_value *values,
 	void (*take)(struct patient *patient, const struct db_rows *rows))
 {
 	patient->take = take;
 	patient->error = "";
-	db_run_and_wait(patient->loop, patient->db, statement, NULL, TIMEOUT_MS,
-		on_done, patient);
+	db_run_and_wait(patient->loop, patient->db, statement, values,
+		TIMEOUT_MS, on_done, patient);
 	return patient->status == DB_OK;
+}
+
+static bool
+run(struct patient *patient, const struct db_statement *statement,
+	void (*take)(struct patient *patient, const struct db_rows *rows))
+{
+	return run_with(patient, statement, NULL, take);
 }
 
 /* A statement about a table of the list above; it changes no row. */
@@ -490,47 +498,37 @@ take_collations(struct patient *patient, const struct db_rows *rows)
 {
 	struct doctor *doctor = patient->doctor;
 
-	for (size_t i = 1; i < db_rows_count(rows); i++)
+	for (size_t i = 0; i < db_rows_count(rows); i++) {
+		const struct slice table = db_rows_text(rows, i, 0);
+		const struct slice usual = db_rows_text(rows, i, 2);
+
 		find(patient, DOCTOR_WARNING,
 			doctor_text(doctor,
 				"mariadb -e 'ALTER TABLE `%s`.`%.*s` CONVERT "
-				"TO CHARACTER SET utf8mb4 COLLATE %.*s'",
-				patient->config->name,
-				SLICE_ARG(db_rows_text(rows, i, 0)),
-				SLICE_ARG(db_rows_text(rows, 0, 1))),
+				"TO CHARACTER SET %.*s COLLATE %.*s'",
+				patient->config->name, SLICE_ARG(table),
+				SLICE_ARG(db_rows_text(rows, i, 3)),
+				SLICE_ARG(usual)),
 			doctor_text(doctor,
 				"%.*s has the collation %.*s, other tables "
 				"have %.*s: its rows are found without an "
 				"index, or not at all",
-				SLICE_ARG(db_rows_text(rows, i, 0)),
+				SLICE_ARG(table),
 				SLICE_ARG(db_rows_text(rows, i, 1)),
-				SLICE_ARG(db_rows_text(rows, 0, 1))));
+				SLICE_ARG(usual)));
+	}
 }
 
-/* The most frequent one first, then the tables that have another. */
 static void
 check_collations(struct patient *patient)
 {
-	static const struct db_statement statement = {
-		.name = "doctor_collations",
-		.sql = "WITH used AS (SELECT table_name t, collation_name c"
-		       " FROM information_schema.columns"
-		       " WHERE table_schema = DATABASE() AND"
-		       " collation_name LIKE 'utf8mb4%' AND table_name IN"
-		       " ('throttle', 'throttle_tracking', 'greylisting',"
-		       " 'greylisting_tracking')),"
-		       " usual AS (SELECT c FROM used GROUP BY c"
-		       " ORDER BY COUNT(*) DESC, c LIMIT 1)"
-		       " (SELECT '' t, c FROM usual) UNION ALL"
-		       " (SELECT DISTINCT t, c FROM used WHERE c !="
-		       " (SELECT c FROM usual) ORDER BY t LIMIT 10)",
-		.access = DB_READS,
-		.params = "",
-		.columns = "ss",
+	const struct db_value name = {
+		.text = slice_of(patient->config->name),
 	};
 
 	if (patient->id == CONFIG_DB_IREDAPD)
-		(void)run(patient, &statement, take_collations);
+		(void)run_with(patient, &schema_collations, &name,
+			take_collations);
 }
 
 static void

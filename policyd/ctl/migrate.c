@@ -28,6 +28,7 @@
 #define STATEMENT_TIMEOUT_MS (60 * 60 * UINT64_C(1000))
 #define LOCK_SECONDS         10
 #define MIGRATIONS_MAX       64
+#define COLLATIONS_MAX       16
 #define ERROR_MAX            600
 
 enum { TARGET_POLICYD, TARGET_IREDAPD, TARGET_COUNT };
@@ -37,6 +38,11 @@ struct target {
 	enum config_db_id id;
 	struct db *db;
 	bool exists;
+};
+
+/* A table that has another collation than most. */
+struct collation {
+	struct slice table, usual, charset;
 };
 
 struct migrate {
@@ -51,6 +57,8 @@ struct migrate {
 	char server_version[64];
 	bool is_applied[MIGRATIONS_MAX];
 	int64_t applied_at[MIGRATIONS_MAX];
+	struct collation collations[COLLATIONS_MAX];
+	size_t n_collations;
 	/* What the statement that ran last has said: */
 	enum db_status status;
 	unsigned error_number;
@@ -329,7 +337,8 @@ take_applied(struct migrate *migrate, const struct db_rows *rows)
 	}
 }
 
-#define ER_NO_SUCH_TABLE 1146u
+#define ER_NO_SUCH_TABLE      1146u
+#define ER_TABLEACCESS_DENIED 1142u
 
 static bool
 read_applied(struct migrate *migrate)
@@ -473,6 +482,106 @@ apply(struct migrate *migrate, const struct migration *migration)
 	return is_good;
 }
 
+/* --- collations --------------------------------------------------------- */
+
+static void
+take_collations(struct migrate *migrate, const struct db_rows *rows)
+{
+	struct arena *arena = migrate->command->arena;
+	size_t n = db_rows_count(rows);
+
+	n = n < COLLATIONS_MAX ? n : COLLATIONS_MAX;
+	for (size_t row = 0; row < n; row++)
+		migrate->collations[row] = (struct collation){
+			.table = slice_copy(arena, db_rows_text(rows, row, 0)),
+			.usual = slice_copy(arena, db_rows_text(rows, row, 2)),
+			.charset =
+				slice_copy(arena, db_rows_text(rows, row, 3)),
+		};
+	migrate->n_collations = n;
+}
+
+/* False when the command was ended. */
+static bool
+read_collations(struct migrate *migrate)
+{
+	struct target *target = &migrate->targets[TARGET_IREDAPD];
+	const struct db_value name = {
+		.text = slice_of(migrate->config->db[target->id].name),
+	};
+
+	if (run(migrate, target, &schema_collations, &name, take_collations))
+		return true;
+	fail(migrate, target, "its collations cannot be read");
+	return false;
+}
+
+static bool
+convert(struct migrate *migrate, const struct collation *collation)
+{
+	struct target *target = &migrate->targets[TARGET_IREDAPD];
+	const struct db_statement *statement;
+	char sql[512], what[256];
+
+	(void)snprintf(sql, sizeof(sql),
+		"ALTER TABLE `%.*s` CONVERT TO CHARACTER SET %.*s"
+		" COLLATE %.*s",
+		SLICE_ARG(collation->table), SLICE_ARG(collation->charset),
+		SLICE_ARG(collation->usual));
+	statement = make_statement(migrate, "convert", slice_of(sql));
+	if (run(migrate, target, statement, NULL, NULL)) {
+		reply_text(migrate->command, "converted %.*s to %.*s",
+			SLICE_ARG(collation->table),
+			SLICE_ARG(collation->usual));
+		return true;
+	}
+	(void)snprintf(what, sizeof(what), "%.*s cannot be converted to %.*s",
+		SLICE_ARG(collation->table), SLICE_ARG(collation->usual));
+	if (migrate->error_number == ER_TABLEACCESS_DENIED)
+		fail_rights(migrate, target, what);
+	else
+		fail(migrate, target, what);
+	return false;
+}
+
+/*
+ * The tables that requests are compared with get the collation that most
+ * have, or the server would refuse the comparison (error 1267).
+ */
+static bool
+align_collations(struct migrate *migrate)
+{
+	if (!read_collations(migrate))
+		return false;
+	for (size_t i = 0; i < migrate->n_collations; i++)
+		if (!convert(migrate, &migrate->collations[i]))
+			return false;
+	return true;
+}
+
+static void
+reply_collations(struct migrate *migrate)
+{
+	struct str text;
+
+	if (migrate->n_collations == 0)
+		return;
+	str_init(&text, 4096);
+	for (size_t i = 0; i < migrate->n_collations; i++) {
+		str_append_text(&text, i == 0 ? "" : ", ");
+		str_append_slice(&text, migrate->collations[i].table);
+	}
+	reply_text(migrate->command,
+		"\"policyctl db migrate\" converts to the collation %.*s, which "
+		"most of database %s has: %.*s",
+		SLICE_ARG(migrate->collations[0].usual),
+		migrate->config->db[CONFIG_DB_IREDAPD].name,
+		SLICE_ARG(str_slice(&text)));
+	str_free(&text);
+}
+
+/* --- all of it ---------------------------------------------------------- */
+
 /* False when the command was ended. */
 static bool
 apply_all(struct migrate *migrate)
@@ -497,7 +606,9 @@ apply_all(struct migrate *migrate)
 			return false;
 		n_applied++;
 	}
-	if (n_applied == 0)
+	if (!align_collations(migrate))
+		return false;
+	if (n_applied + migrate->n_collations == 0)
 		reply_text(migrate->command,
 			"nothing to do: all %zu migrations are there",
 			n_migrations);
@@ -653,6 +764,25 @@ find_sql_dir(struct command *command)
 							     : POLICYD_SQL_DIR;
 }
 
+/* Says what there is and what would be done; false: the command was ended. */
+static bool
+reply_plan(struct migrate *migrate)
+{
+	const size_t n_missing = reply_state(migrate);
+
+	if (!read_collations(migrate))
+		return false;
+	if (n_missing > 0)
+		reply_text(migrate->command,
+			"\"policyctl db migrate\" applies what is missing, "
+			"from %s",
+			migrate->sql_dir);
+	else if (migrate->n_collations == 0)
+		reply_text(migrate->command, "nothing to do");
+	reply_collations(migrate);
+	return true;
+}
+
 void
 command_db_migrate(struct command *command)
 {
@@ -660,18 +790,10 @@ command_db_migrate(struct command *command)
 
 	if (open_migrate(&migrate, command)) {
 		migrate.sql_dir = find_sql_dir(command);
-		if (command_argument_is_given(&command->request, "plan")) {
-			if (reply_state(&migrate) == 0)
-				reply_text(command, "nothing to do");
-			else
-				reply_text(command,
-					"\"policyctl db migrate\" applies "
-					"what is missing, from %s",
-					migrate.sql_dir);
+		if (command_argument_is_given(&command->request, "plan")
+				? reply_plan(&migrate)
+				: apply_all(&migrate))
 			reply_end(command, COMMAND_EXIT_DONE);
-		} else if (apply_all(&migrate)) {
-			reply_end(command, COMMAND_EXIT_DONE);
-		}
 	}
 	close_migrate(&migrate);
 }

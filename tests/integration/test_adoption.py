@@ -88,3 +88,30 @@ def test_other_collations(adopted, mariadb, clock):
     adopted.stop()
     assert mariadb.value("SELECT passed FROM iredapd.greylisting_tracking"
                          " WHERE sender = 'someone@sender.example'") == 1
+
+
+@pytest.mark.parametrize("adopted", [MIXED], indirect=True)
+def test_two_collations_become_one(adopted, mariadb):
+    """One table was converted by hand: the server would refuse to compare."""
+    def collations():
+        return {row["TABLE_COLLATION"] for row in mariadb.rows(
+            "SELECT TABLE_COLLATION FROM information_schema.TABLES"
+            " WHERE TABLE_SCHEMA = 'iredapd' AND TABLE_NAME LIKE"
+            " '%\\_tracking'")}
+
+    assert "nothing to do" in adopted.ctl("db", "migrate", "--plan")
+    for table in "greylisting_tracking", "throttle_tracking":
+        mariadb.execute("ALTER TABLE iredapd.%s CONVERT TO CHARACTER SET"
+                        " utf8mb4 COLLATE utf8mb4_general_ci" % table)
+    plan = adopted.ctl("db", "migrate", "--plan")
+    assert ("collation utf8mb4_unicode_ci, which most of database iredapd"
+            " has: greylisting_tracking, throttle_tracking") in plan
+    assert collations() == {"utf8mb4_general_ci"}
+    adopted.migrate()
+    assert collations() == {"utf8mb4_unicode_ci"}
+    assert "nothing to do" in adopted.ctl("db", "migrate", "--plan")
+    adopted.start()
+    with adopted.client() as client:
+        assert client.ask() == LATER
+    wait_for(lambda: mariadb.value(
+        "SELECT COUNT(*) FROM iredapd.greylisting_tracking") == 1, "the row")
