@@ -62,6 +62,9 @@ enum config_db_id {
 	CONFIG_DB_COUNT
 };
 
+/* What helps when a table or a column of the database is not there. */
+const char *config_db_remedy(enum config_db_id id);
+
 struct config_list { /* of texts */
 	char **items;
 	size_t n;

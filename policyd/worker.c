@@ -330,6 +330,7 @@ open_database(struct sources *sources, enum config_db_id id)
 		.connect_timeout_ms = config->database.connect_timeout_ms,
 		.statement_timeout_ms = config->database.statement_timeout_ms,
 		.queue_max = DB_QUEUE_MAX,
+		.remedy = config_db_remedy(id),
 	};
 
 	if (from->name[0] == '\0')

@@ -51,6 +51,8 @@ struct db_config {
 	uint64_t connect_timeout_ms;
 	uint64_t statement_timeout_ms; /* default deadline of a statement */
 	size_t queue_max; /* statements waiting; more are refused */
+	/* What helps when a table or a column is not there; may be NULL. */
+	const char *remedy;
 };
 
 /* Copies config; starts to connect. Never fails: a bad host shows in
@@ -64,8 +66,9 @@ struct db *db_new(struct loop *loop, const struct db_config *config);
 void db_free(struct db *db);
 
 struct db_state {
-	const char *label; /* of the configuration */
-	bool is_up;        /* at least one connection works */
+	const char *label;  /* of the configuration */
+	const char *remedy; /* the same, "" for none */
+	bool is_up;         /* at least one connection works */
 	size_t n_connections;
 	size_t n_queued;
 	const char *error; /* why not, or "" (no secrets) */

@@ -238,6 +238,7 @@ note_trouble(struct db_batch *batch, const struct db_result *result)
 {
 	const unsigned number = result->error_number;
 	struct db_state state;
+	bool has_remedy;
 
 	db_state(batch->db, &state);
 	if (result->status == DB_OK && batch->trouble != 0) {
@@ -249,11 +250,11 @@ note_trouble(struct db_batch *batch, const struct db_result *result)
 		!is_lasting_error(number))
 		return;
 	batch->trouble = number;
-	log_error("database %s: the server refuses \"%s\": %s (%u)%s",
+	has_remedy = state.remedy[0] != '\0' &&
+		     (number == 1049 || number == 1054 || number == 1146);
+	log_error("database %s: the server refuses \"%s\": %s (%u)%s%s",
 		state.label, batch->ops->statement->name, result->error, number,
-		number == 1054 || number == 1146
-			? "; run \"policyctl db migrate\""
-			: "");
+		has_remedy ? "; " : "", has_remedy ? state.remedy : "");
 }
 
 static bool

@@ -23,6 +23,7 @@ db_config_copy(const struct db_config *config)
 	copy->password = copy_text(config->password);
 	copy->database = copy_text(config->database);
 	copy->tls_ca = copy_text(config->tls_ca);
+	copy->remedy = copy_text(config->remedy);
 	return copy;
 }
 
@@ -46,5 +47,6 @@ db_config_free(struct db_config *config)
 		strlen(config->password));
 	free_text(config->database);
 	free_text(config->tls_ca);
+	free_text(config->remedy);
 	x_free(config);
 }

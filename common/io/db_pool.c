@@ -790,6 +790,7 @@ db_state(const struct db *db, struct db_state *out)
 {
 	*out = (struct db_state){
 		.label = db->config->label,
+		.remedy = db->config->remedy,
 		.is_up = counts_as_up(db->health),
 		.n_connections = n_connections(db),
 		.n_queued = db->n_queued,

@@ -210,17 +210,11 @@ is_rights_error(unsigned error_number)
 	       error_number == 1143;
 }
 
-/* "policyctl db migrate" makes the tables of these. */
-static bool
-is_migrated(enum config_db_id db)
-{
-	return db == CONFIG_DB_IREDAPD || db == CONFIG_DB_POLICYD;
-}
-
 static void
 reply_db_error(struct command *command, const struct db_result *result)
 {
 	const char *name = command_db_name(command->asked_db);
+	const bool is_schema = is_schema_error(result->error_number);
 
 	switch (result->status) {
 	case DB_OK:
@@ -235,14 +229,11 @@ reply_db_error(struct command *command, const struct db_result *result)
 			break;
 		}
 		reply_error(command,
-			is_schema_error(result->error_number)
-				? COMMAND_EXIT_NO_DATABASE
-				: COMMAND_EXIT_REFUSED,
-			"database %s: %s%s", name, result->error,
-			is_schema_error(result->error_number) &&
-					is_migrated(command->asked_db)
-				? "; run \"policyctl db migrate\""
-				: "");
+			is_schema ? COMMAND_EXIT_NO_DATABASE
+				  : COMMAND_EXIT_REFUSED,
+			"database %s: %s%s%s", name, result->error,
+			is_schema ? "; " : "",
+			is_schema ? config_db_remedy(command->asked_db) : "");
 		break;
 	case DB_UNAVAILABLE:
 		reply_error(command, COMMAND_EXIT_NO_DATABASE,

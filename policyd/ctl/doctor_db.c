@@ -46,20 +46,26 @@ static const struct probe probes[] = {
 	  "account, priority, sender, sender_priority, comment, active",
 	  "account", "siud", NULL },
 	{ CONFIG_DB_IREDAPD, "greylisting_whitelists",
-	  "account, sender, comment", "account", "siud", NULL },
+	  "account, sender, comment, created_at", "account", "siud", NULL },
 	{ CONFIG_DB_IREDAPD, "greylisting_whitelist_domain_spf",
 	  "account, sender, comment", "account", "siud", NULL },
+	{ CONFIG_DB_IREDAPD, "greylisting_whitelist_domains", "domain",
+	  "domain", "siud", NULL },
 	{ CONFIG_DB_IREDAPD, "greylisting_tracking",
 	  "sender, recipient, client_address, sender_domain, rcpt_domain,"
 	  " init_time, block_expired, record_expired, blocked_count, passed",
 	  "sender", "siud", "greylisting" },
-	{ CONFIG_DB_IREDAPD, "wblist_rdns", "rdns, wb", "rdns", "siud",
-	  "wblist_rdns" },
+	{ CONFIG_DB_IREDAPD, "wblist_rdns", "rdns, wb", "rdns", "siud", NULL },
+	{ CONFIG_DB_IREDAPD, "srs_exclude_domains", "domain", "domain", "siud",
+	  NULL },
+	{ CONFIG_DB_IREDAPD, "senderscore_cache", "client_address, score, time",
+	  "client_address", "siud", NULL },
 	{ CONFIG_DB_IREDAPD, "smtp_sessions",
 	  "time, time_num, action, reason, instance, client_address,"
 	  " client_name, reverse_client_name, helo_name, sender,"
 	  " sender_domain, sasl_username, sasl_domain, recipient,"
-	  " recipient_domain", "action", "si", NULL },
+	  " recipient_domain, encryption_protocol, encryption_cipher,"
+	  " server_address, server_port", "action", "sid", NULL },
 
 	{ CONFIG_DB_VMAIL, "domain", "domain, active, backupmx", "domain",
 	  "s", NULL },
@@ -93,8 +99,14 @@ static const struct probe probes[] = {
 	{ CONFIG_DB_POLICYD, "setting",
 	  "account, name, value, changed_at, changed_by, reason", "account",
 	  "siud", NULL },
-	{ CONFIG_DB_POLICYD, "decision", "slot, time_us, code, detail", "slot",
-	  "si", NULL },
+	{ CONFIG_DB_POLICYD, "decision",
+	  "slot, time_us, code, old_reply, detail", "slot", "si", NULL },
+	{ CONFIG_DB_POLICYD, "lease",
+	  "name, holder, held_until, finished_at, node, n_rows", "name", "siu",
+	  NULL },
+	{ CONFIG_DB_POLICYD, "access",
+	  "direction, account, address, wb, expires_at, author, reason,"
+	  " created_at", "account", "siud", NULL },
 };
 /* clang-format on */
 
@@ -212,15 +224,22 @@ quoted_account(struct patient *patient, const char *text)
 		SLICE_ARG(host));
 }
 
-/* The rights that iRedMail gives, and no more: accounts are only read. */
+/*
+ * The rights that iRedMail gives, and no more: accounts are only read. In our
+ * own database a day of decisions goes as a partition, which takes DROP.
+ */
 static const char *
 grant_line(struct patient *patient, const char *account)
 {
+	static const char *const rights[CONFIG_DB_COUNT] = {
+		[CONFIG_DB_IREDAPD] = "SELECT, INSERT, UPDATE, DELETE",
+		[CONFIG_DB_VMAIL] = "SELECT",
+		[CONFIG_DB_POLICYD] = "SELECT, INSERT, UPDATE, DELETE, DROP",
+		[CONFIG_DB_AMAVISD] = "SELECT, INSERT, UPDATE, DELETE",
+	};
+
 	return doctor_text(patient->doctor,
-		"mariadb -e 'GRANT %s ON `%s`.* TO %s'",
-		patient->id == CONFIG_DB_VMAIL
-			? "SELECT"
-			: "SELECT, INSERT, UPDATE, DELETE",
+		"mariadb -e 'GRANT %s ON `%s`.* TO %s'", rights[patient->id],
 		patient->config->name, quoted_account(patient, account));
 }
 
@@ -366,6 +385,34 @@ note_part(struct patient *patient, const char **list, const char *part)
 		(*list)[0] == '\0' ? "" : ", ", part);
 }
 
+static bool
+is_denied(const struct patient *patient)
+{
+	return patient->error_number == ER_DBACCESS_DENIED ||
+	       patient->error_number == ER_TABLEACCESS_DENIED ||
+	       patient->error_number == ER_COLUMNACCESS_DENIED;
+}
+
+/*
+ * Whether old decisions can go. The server looks at the right first, and then
+ * for a partition that there is not.
+ */
+static void
+try_truncate(struct patient *patient)
+{
+	if (patient->id != CONFIG_DB_POLICYD ||
+		run_text(patient,
+			"ALTER TABLE decision TRUNCATE PARTITION no_such",
+			"") ||
+		patient->status != DB_REFUSED || !is_denied(patient))
+		return;
+	find(patient, DOCTOR_WARNING, grant_line(patient, patient->account),
+		doctor_text(patient->doctor,
+			"user %s lacks DROP on decision: old decisions stay "
+			"for ever",
+			patient->account));
+}
+
 /* The rights on one table; false when the rest makes no sense. */
 static bool
 try_right(struct patient *patient, const struct probe *probe, char right)
@@ -379,19 +426,20 @@ try_right(struct patient *patient, const struct probe *probe, char right)
 	if (run_text(patient, probe_text(doctor, probe, right),
 		    right == 's' ? "u" : ""))
 		return true;
-	switch (patient->error_number) {
-	case ER_DBACCESS_DENIED:
-	case ER_TABLEACCESS_DENIED:
-	case ER_COLUMNACCESS_DENIED:
+	if (is_denied(patient)) {
 		note_part(patient, &patient->denied,
 			doctor_text(doctor, "%s on %s",
 				names[(unsigned char)right], probe->table));
 		return right != 's';
+	}
+	switch (patient->error_number) {
 	case ER_NO_SUCH_TABLE:
 	case ER_BAD_FIELD:
 		note_part(patient, &patient->missing,
-			doctor_text(doctor, "%s: %s", probe->table,
-				patient->error));
+			doctor_text(doctor, "%s: %s%s%s", probe->table,
+				patient->error,
+				probe->rule == NULL ? "" : ", for the rule ",
+				probe->rule == NULL ? "" : probe->rule));
 		return false;
 	default:
 		find(patient, DOCTOR_ERROR, "",
@@ -421,11 +469,20 @@ make_again_line(struct patient *patient)
 		patient->id == CONFIG_DB_POLICYD ? "policyd" : "iredapd");
 }
 
+/* Of a database that others make, when something is not there. */
+static const char *
+foreign_hint(const struct patient *patient)
+{
+	if (patient->id == CONFIG_DB_VMAIL)
+		return "; is this the database of iRedMail?";
+	if (patient->id == CONFIG_DB_AMAVISD)
+		return "; is this the database of Amavisd?";
+	return "";
+}
+
 static void
 check_rights(struct patient *patient)
 {
-	const bool is_ours = patient->id == CONFIG_DB_IREDAPD ||
-			     patient->id == CONFIG_DB_POLICYD;
 	struct doctor *doctor = patient->doctor;
 
 	for (size_t i = 0; i < N_PROBES; i++) {
@@ -442,13 +499,15 @@ check_rights(struct patient *patient)
 			grant_line(patient, patient->account),
 			doctor_text(doctor, "user %s lacks %s",
 				patient->account, patient->denied));
+	else
+		try_truncate(patient);
 	if (patient->missing[0] != '\0')
 		find(patient, DOCTOR_ERROR,
-			is_ours ? make_again_line(patient) : "",
+			foreign_hint(patient)[0] == '\0'
+				? make_again_line(patient)
+				: "",
 			doctor_text(doctor, "%s%s", patient->missing,
-				is_ours ? ""
-					: "; is this the database of "
-					  "iRedMail?"));
+				foreign_hint(patient)));
 }
 
 /* --- what is in them ---------------------------------------------------- */

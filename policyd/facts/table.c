@@ -13,7 +13,7 @@
 #define KEY_TEXT_MAX 4096
 #define PARAMS_MAX   4
 
-/* MariaDB's numbers for what "policyctl db migrate" mends. */
+/* MariaDB's numbers for what is not there. */
 #define ER_BAD_DB_ERROR    1049u
 #define ER_BAD_FIELD_ERROR 1054u
 #define ER_NO_SUCH_TABLE   1146u
@@ -57,17 +57,12 @@ end_attempt(struct table *table, enum table_outcome outcome)
 	tables_attempt_ended(table);
 }
 
-static const char *
-remedy(const struct table *table, unsigned error_number)
+static bool
+is_schema_error(unsigned error_number)
 {
-	const bool is_schema = error_number == ER_NO_SUCH_TABLE ||
-			       error_number == ER_BAD_FIELD_ERROR ||
-			       error_number == ER_BAD_DB_ERROR;
-
-	return is_schema && (table->kind->db == CONFIG_DB_IREDAPD ||
-				    table->kind->db == CONFIG_DB_POLICYD)
-		       ? "; run \"policyctl db migrate\""
-		       : "";
+	return error_number == ER_NO_SUCH_TABLE ||
+	       error_number == ER_BAD_FIELD_ERROR ||
+	       error_number == ER_BAD_DB_ERROR;
 }
 
 static void
@@ -77,9 +72,12 @@ fail(struct table *table, enum table_outcome outcome, const char *error,
 	char text[TABLE_ERROR_MAX];
 	bool is_news;
 
-	if (snprintf(text, sizeof(text), "%s%s", error, hint) >=
+	const char *separator = hint[0] == '\0' ? "" : "; ";
+
+	if (snprintf(text, sizeof(text), "%s%s%s", error, separator, hint) >=
 		(int)sizeof(text))
-		snprintf(text, sizeof(text), "it cannot be read%s", hint);
+		snprintf(text, sizeof(text), "it cannot be read%s%s", separator,
+			hint);
 	is_news = strcmp(text, table->error) != 0;
 	memcpy(table->error, text, sizeof(text));
 	tables_note_database(table->tables, table->kind->db,
@@ -101,7 +99,9 @@ fail_as_answered(struct table *table, const struct db_result *result)
 		break;
 	case DB_REFUSED:
 		fail(table, TABLE_REFUSED, result->error,
-			remedy(table, result->error_number));
+			is_schema_error(result->error_number)
+				? config_db_remedy(table->kind->db)
+				: "");
 		break;
 	case DB_UNAVAILABLE:
 	case DB_UNCERTAIN:

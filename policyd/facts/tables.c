@@ -26,11 +26,6 @@
 #define KEY_TEXT_MAX 4096
 #define PARAMS_MAX   4
 
-/* MariaDB's numbers for what "policyctl db migrate" mends. */
-#define ER_BAD_DB_ERROR    1049u
-#define ER_BAD_FIELD_ERROR 1054u
-#define ER_NO_SUCH_TABLE   1146u
-
 /* A fact that waits for a table: its loader_data. In its request's arena. */
 struct table_waiting {
 	TAILQ_ENTRY(table_waiting) entry;

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from harness import SOURCE
+from harness import SOURCE, wait_for
 from harness.ports import free_ports
 
 DONE, FINDINGS = 0, 1
@@ -628,6 +628,11 @@ def test_rights_are_mended(wiring, granted, name, left, lacks):
     wiring.mended("databases", "error", lacks, name)
 
 
+def test_a_partition_cannot_be_emptied(wiring, granted):
+    granted("policyd", "SELECT, INSERT, UPDATE, DELETE")
+    wiring.mended("databases", "warning", "lacks DROP on decision")
+
+
 def test_rights_on_one_table_of_vmail(wiring, granted):
     granted("vmail")
     database = wiring.policyd.database
@@ -661,6 +666,12 @@ def test_a_database_that_is_away(wiring):
     ("ALTER TABLE iredapd.throttle_tracking DROP COLUMN admitted",
      "admitted"),
     ("DROP TABLE policyd.setting", "setting"),
+    ("ALTER TABLE policyd.decision DROP COLUMN old_reply", "old_reply"),
+    ("DROP TABLE policyd.lease", "lease"),
+    ("DROP TABLE policyd.access", "access"),
+    ("ALTER TABLE iredapd.greylisting_whitelists DROP COLUMN created_at",
+     "created_at"),
+    ("DROP TABLE iredapd.srs_exclude_domains", "srs_exclude_domains"),
     ("DELETE FROM policyd.schema_migration WHERE number = 2",
      "iredapd/002"),
 ])
@@ -676,6 +687,26 @@ def test_tables_are_made_again(wiring, spoil, word):
     finally:
         wiring.policyd.database.execute("DELETE FROM policyd.schema_migration")
         wiring.policyd.migrate()
+
+
+@pytest.mark.parametrize("name, table, whose", [
+    ("vmail", "alias_domain", "iRedMail"),
+    ("amavisd", "wblist", "Amavisd")])
+def test_a_table_of_others_is_missing(wiring, name, table, whose):
+    """db migrate makes only the tables of policyd and iRedAPD."""
+    policyd, database = wiring.policyd, wiring.policyd.database
+    database.execute("RENAME TABLE %s.%s TO %s.away" % (name, table, name))
+    try:
+        found = wiring.findings()
+        assert checks(found) == [("databases", "error")], found
+        assert found[0]["mend"] == ""
+        assert "the database of " + whose in found[0]["what"]
+        policyd.ctl("reload")
+        wait_for(lambda: whose + "'s database?" in policyd.log(), "the hint")
+        assert "db migrate" not in policyd.log()
+    finally:
+        database.execute("RENAME TABLE %s.away TO %s.%s" % (
+            name, name, table))
 
 
 def test_collations_are_mended(wiring):

@@ -254,6 +254,8 @@ def test_without_the_domains(configured, mariadb, on_error, answer):
             assert client.ask_at_end(sender=ALICE, sasl_username=ALICE,
                                      recipient=PARTNER) == answer
         assert stop_and_whites(configured) == []
+        assert "has [vmail_db] the name of iRedMail's" in configured.log()
+        assert "db migrate" not in configured.log()
     finally:
         mariadb.execute("RENAME TABLE vmail.away TO vmail.alias_domain")
 

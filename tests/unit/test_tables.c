@@ -499,7 +499,9 @@ START_TEST(what_the_server_refuses_is_told_once)
 		"Table 'policyd.setting' doesn't exist; run \"policyctl db "
 		"migrate\"");
 	answer_error("alias_domain_fingerprint", DB_REFUSED, 1146, "no table");
-	check_log("vmail.alias_domain: no table\n");
+	check_log("vmail.alias_domain: no table; has [vmail_db] the name of "
+		  "iRedMail's database? \"policyctl doctor\" tells which rules "
+		  "need what\n");
 	answer_all_empty();
 	str_reset(&fake.log);
 	pass_ms(TTL_MS);
