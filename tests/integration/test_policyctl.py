@@ -98,6 +98,9 @@ def test_a_site_without_amavisd(policyd):
     names = [one["database"]
              for one in policyd.json("db", "status")["databases"]]
     assert names == ["policyd", "iredapd"]
+    with policyd.client() as client:
+        assert client.ask(queue_id="4XYZ9") == LATER
+    assert "this site has no amavisd" in policyd.ctl("explain", "4XYZ9")
 
 
 def test_db_status_shows_the_database_of_amavisd(policyd):
