@@ -29,6 +29,7 @@ LIST_HEAD(comparisons, comparison);
 struct parallel {
 	struct sources *sources;
 	struct comparisons comparisons;
+	size_t n_comparisons;
 	bool is_away; /* and that was logged */
 };
 
@@ -62,17 +63,35 @@ comparison_free(struct comparison *comparison)
 	else
 		decision_abandon(comparison->decision);
 	LIST_REMOVE(comparison, entry);
+	comparison->parallel->n_comparisons--;
 	x_free(comparison->old_reply);
 	x_free(comparison);
+}
+
+/*
+ * Each connection has one request under way; behind it there may be as many
+ * again that the engine still judges. When it takes longer than that, because
+ * a database does not answer, nothing is compared.
+ */
+static bool
+is_too_much(const struct parallel *parallel)
+{
+	return parallel->n_comparisons / 2 >=
+	       parallel->sources->config->limits.connections;
 }
 
 static void
 compare(struct comparison *comparison)
 {
-	if (!comparison->is_judged || comparison->old_reply == NULL)
+	const struct parallel *parallel = comparison->parallel;
+
+	if (comparison->old_reply == NULL)
 		return;
-	comparison_record(comparison->parallel->sources, comparison->decision,
-		slice_of(comparison->old_reply));
+	if (comparison->is_judged)
+		comparison_record(parallel->sources, comparison->decision,
+			slice_of(comparison->old_reply));
+	else if (!is_too_much(parallel))
+		return;
 	comparison_free(comparison);
 }
 
@@ -100,6 +119,7 @@ begin(struct parallel *parallel, struct slice text, const char **err)
 	comparison->parallel = parallel;
 	comparison->decision = decision;
 	LIST_INSERT_HEAD(&parallel->comparisons, comparison, entry);
+	parallel->n_comparisons++;
 	return comparison;
 }
 

@@ -217,6 +217,27 @@ def test_many_clients(old, policyd):
     wait_for_counts(policyd, compared=200)
 
 
+@pytest.mark.settings({"policyd.parallel": OLD, "limits.connections": 2,
+                       "policyd.decision_deadline": "2s"})
+def test_what_policyd_cannot_judge_does_not_pile_up(old, policyd, client,
+                                                    mariadb):
+    """The other one answers at once, whatever policyd waits for."""
+    def n_compared():
+        return policyd.json("stats")["metrics"]["parallel_compared_total"]
+
+    client.ask()
+    wait_for(lambda: n_compared() == 1, "the first")
+    mariadb.freeze()
+    try:
+        for number in range(30):
+            assert client.ask(sender="x%d@far.example" % number) == "DUNNO"
+        assert n_compared() == 1
+        wait_for(lambda: n_compared() > 1, "what was judged without an answer")
+        assert n_compared() <= 5
+    finally:
+        mariadb.thaw()
+
+
 def test_cutting_over_is_one_setting(old, policyd, client, mariadb):
     assert client.ask() == "DUNNO"
     with open(policyd.path) as file:
