@@ -279,6 +279,8 @@ def test_list_members_may_be_told_in_the_database(policyd):
     ("no alias", "other@test.example", "user@test.example", FAR, MISMATCH),
     ("per-user alias", "user-alias@test.example", "user@test.example", FAR,
      "DUNNO"),
+    ("per-user alias, alias domain", "user-alias@test-alias.example",
+     "user@test.example", FAR, "DUNNO"),
     ("alias domain", "user@test-alias.example", "user@test.example", FAR,
      "DUNNO"),
     ("member", "alias@test.example", "user@test.example", FAR, "DUNNO")])

@@ -343,8 +343,8 @@ static const char *const awkward[] = {
 	"a_b",
 	"back\\slash",
 	"*",
-	"long-long-long-long-long-long-long-long-long-long-long-long-long-"
-	"long-long-long-long-long-long-long-long-long-long-long-long-long",
+	("long-long-long-long-long-long-long-long-long-long-long-long-long-"
+	 "long-long-long-long-long-long-long-long-long-long-long-long-long"),
 };
 
 START_TEST(awkward_local_parts)
