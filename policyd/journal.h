@@ -40,7 +40,8 @@ void journal_find(struct journal *journal, struct slice what, size_t max,
 	void (*fn)(void *arg, struct slice json), void *arg);
 /*
  * The same in policyd.decision (all nodes, decisions.keep_days); fn as
- * above, then done once, with an error text or NULL.
+ * above, then done once, with an error text or NULL; that also when the
+ * journal has been freed meanwhile.
  */
 void journal_find_stored(struct journal *journal, struct slice what, size_t max,
 	void (*fn)(void *arg, struct slice json),

@@ -120,13 +120,11 @@ found(void *arg, const struct db_result *result)
 	const size_t n =
 		result->status == DB_OK ? db_rows_count(result->rows) : 0;
 
-	if (!search->store->is_closed) {
-		for (size_t i = 0; i < n; i++)
-			search->fn(search->arg,
-				db_rows_text(result->rows, i, 0));
-		search->done(search->arg,
-			result->status == DB_OK ? NULL : error_text(result));
-	}
+	for (size_t i = 0; i < n && !search->store->is_closed; i++)
+		search->fn(search->arg, db_rows_text(result->rows, i, 0));
+	/* Also at the end of the daemon: arg may hold something. */
+	search->done(search->arg,
+		result->status == DB_OK ? NULL : error_text(result));
 	store_unref(search->store);
 	x_free(search);
 }
