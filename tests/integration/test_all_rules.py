@@ -382,6 +382,7 @@ def describe(mariadb):
 
 
 def test_a_schema_of_before_is_brought_up_to_date(site, mariadb):
+    """By two nodes at the same time; once more changes nothing."""
     policyd = site()
     wanted = describe(mariadb)[0]
     for name in ("iredapd", "policyd"):
@@ -400,13 +401,21 @@ def test_a_schema_of_before_is_brought_up_to_date(site, mariadb):
         mariadb.execute(
             "INSERT INTO iredapd.greylisting_whitelists"
             " (account, sender, comment) VALUES ('@.', 'a@b.example', '')")
+        made = []
+        threads = [threading.Thread(
+            target=lambda: made.append(policyd.migrate()))
+                   for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(made) == 2
+        first = describe(mariadb)
     finally:
         policyd.migrate()
-    first = describe(mariadb)
     assert first[0] == wanted
     assert mariadb.value("SELECT created_at FROM"
                          " iredapd.greylisting_whitelists") == 0
-    policyd.migrate()
     assert describe(mariadb) == first
     policyd.start()
     assert ask(policyd, {"sender": "a@b.example"}) == "DUNNO"

@@ -31,6 +31,8 @@ def test_everything_is_shown_to_people_and_as_json(policyd, words):
     policyd.ctl("throttle", "set", ALICE, "--max-msgs", "5", "--period", "1h")
     with policyd.client() as client:
         assert client.ask() == LATER
+    wait_for(lambda: policyd.database.rows(
+        "SELECT 1 FROM iredapd.greylisting_tracking"), "the triplet's row")
     status, out, err = run(policyd, *words)
     assert (status, err) == (DONE, ""), out + err
     assert "\033" not in out
