@@ -27,7 +27,8 @@ read_list(struct arena *arena, const struct postconf *postconf,
 
 		assert(step->top < list.n_tops && step->text.len > 0);
 		assert(restriction_server(step).len <= step->value.len);
-		if (restriction_attribute(step, "timeout", &value))
+		if (restriction_attribute(step, "timeout", &value) &&
+			value.len > 0)
 			assert(value.ptr >= step->text.ptr &&
 				value.ptr + value.len <=
 					step->text.ptr + step->text.len);
