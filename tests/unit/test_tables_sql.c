@@ -90,12 +90,16 @@ state_of(enum table_id id)
 	return state;
 }
 
+/* All databases are one here; this is the daemon's own, until it ends. */
+static struct db *vmail;
+
 static void
 open_tables(void)
 {
 	stores_set_up();
 	make_tables();
 	daemon_ = daemon_new("");
+	vmail = daemon_->sources.db[CONFIG_DB_VMAIL];
 	daemon_->sources.db[CONFIG_DB_VMAIL] =
 		daemon_->sources.db[CONFIG_DB_IREDAPD];
 	daemon_->sources.db[CONFIG_DB_POLICYD] =
@@ -109,7 +113,7 @@ static void
 close_tables(void)
 {
 	tables_free(tables);
-	daemon_->sources.db[CONFIG_DB_VMAIL] = NULL;
+	daemon_->sources.db[CONFIG_DB_VMAIL] = vmail;
 	daemon_->sources.db[CONFIG_DB_POLICYD] = NULL;
 	daemon_->sources.db[CONFIG_DB_AMAVISD] = NULL;
 	daemon_free(daemon_);
