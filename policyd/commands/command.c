@@ -166,6 +166,27 @@ command_filter(struct command *command, struct slice *out)
 }
 
 void
+command_list_rows(struct command *command, const struct db_rows *rows,
+	const struct reply_column *columns, size_t n_columns)
+{
+	const size_t n = db_rows_count(rows);
+
+	reply_table(command, NULL, NULL, columns, n_columns);
+	for (size_t i = 0; i < n; i++) {
+		reply_row(command);
+		for (size_t column = 0; column < n_columns; column++)
+			if (columns[column].type == REPLY_NUMBER)
+				reply_unsigned(command,
+					db_rows_u64(rows, i, column));
+			else
+				reply_value(command,
+					db_rows_text(rows, i, column));
+	}
+	reply_part_end(command);
+	command_end_list(command, n);
+}
+
+void
 command_end_list(struct command *command, size_t n_rows)
 {
 	uint64_t limit;

@@ -23,6 +23,7 @@
 
 struct arena;
 struct command;
+struct reply_column;
 struct sources;
 
 typedef void command_fn(struct command *command);
@@ -96,6 +97,12 @@ bool command_limit(struct command *command, uint64_t *out);
  * when it is none: the command was ended.
  */
 bool command_filter(struct command *command, struct slice *out);
+/*
+ * A whole list: a table of the rows, whose columns are texts, and numbers not
+ * below 0 where REPLY_NUMBER says so; then command_end_list().
+ */
+void command_list_rows(struct command *command, const struct db_rows *rows,
+	const struct reply_column *columns, size_t n_columns);
 /* Ends a list of n_rows; says so when --limit may have cut it. */
 void command_end_list(struct command *command, size_t n_rows);
 

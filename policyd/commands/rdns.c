@@ -19,17 +19,9 @@ on_list(struct command *command, const struct db_result *result)
 		{ "name", "Name", REPLY_TEXT },
 		{ "list", "List", REPLY_TEXT },
 	};
-	const size_t n = db_rows_count(result->rows);
 
-	reply_table(command, NULL, NULL, columns,
+	command_list_rows(command, result->rows, columns,
 		sizeof(columns) / sizeof(columns[0]));
-	for (size_t i = 0; i < n; i++) {
-		reply_row(command);
-		reply_value(command, db_rows_text(result->rows, i, 0));
-		reply_value(command, db_rows_text(result->rows, i, 1));
-	}
-	reply_part_end(command);
-	command_end_list(command, n);
 }
 
 void

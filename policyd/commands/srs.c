@@ -108,15 +108,8 @@ on_list(struct command *command, const struct db_result *result)
 	static const struct reply_column columns[] = {
 		{ "domain", "Domain", REPLY_TEXT },
 	};
-	const size_t n = db_rows_count(result->rows);
 
-	reply_table(command, NULL, NULL, columns, 1);
-	for (size_t i = 0; i < n; i++) {
-		reply_row(command);
-		reply_value(command, db_rows_text(result->rows, i, 0));
-	}
-	reply_part_end(command);
-	command_end_list(command, n);
+	command_list_rows(command, result->rows, columns, 1);
 }
 
 void
