@@ -37,10 +37,10 @@ def test_two_daemons_are_one(configured, second, mariadb, clock):
         row_is(mariadb, 1, 0)
         assert two.ask() == LATER  # at once
         row_is(mariadb, 2, 0)
-        clock.advance(899)
+        clock.advance(870)
         assert one.ask() == LATER
         row_is(mariadb, 3, 0)
-        clock.advance(2)
+        clock.advance(31)
         assert two.ask() == "DUNNO"
         row_is(mariadb, 3, 1)
         # The client is free at the first, too, once its memory is old.
