@@ -12,7 +12,7 @@
  * Made after fork(), on the loop's thread, freed before the loop.
  */
 
-#include "common/mail/dns_message.h"
+#include "common/mail/dns_answer.h"
 
 struct dns;
 struct dns_query;
@@ -29,26 +29,6 @@ struct dns_config {
 	const char *trust_anchor; /* file; "" does without DNSSEC */
 	uint64_t cache_bytes;
 	size_t queries_max; /* under way at once; more fail at once */
-};
-
-enum dns_status {
-	DNS_RECORDS,      /* at least one */
-	DNS_NONE,         /* the name exists, without records of this type */
-	DNS_NO_SUCH_NAME, /* also: text that cannot be a name in the DNS */
-	DNS_FAILED,       /* nobody knows; another attempt may succeed */
-	DNS_BOGUS,        /* signatures do not fit: taken for forged */
-};
-
-struct dns_answer {
-	enum dns_status status;
-	const struct dns_record *records; /* of the type asked for */
-	size_t n_records;
-	uint32_t ttl;            /* seconds; 0 when it failed */
-	bool is_secure;          /* validated from a trust anchor */
-	bool is_from_cache;      /* nobody had to be asked */
-	struct slice final_name; /* what the name is an alias of, or itself */
-	unsigned n_aliases;
-	const char *reason; /* a sentence's end; "" unless it failed */
 };
 
 /* The answer is valid until done returns. */
@@ -71,8 +51,5 @@ struct dns_query *dns_ask(struct dns *dns, struct slice name,
 	enum dns_type type, uint64_t deadline_ms, dns_done_fn *done, void *arg);
 /* done will not be called. Not any more once it was; accepts NULL. */
 void dns_cancel(struct dns_query *query);
-
-/* "not found", for people */
-const char *dns_status_text(enum dns_status status);
 
 #endif
