@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
+#include "common/base/num.h"
 #include "policyd/config_table.h"
 
 #define ERRORS_MAX     1000
@@ -53,6 +54,24 @@ rule_mode_name(enum rule_mode mode)
 {
 	assert(mode <= RULE_MODE_ENFORCE);
 	return mode_names[mode];
+}
+
+bool
+config_is_resolver(struct slice text)
+{
+	ptrdiff_t at = slice_find(text, '@');
+	struct slice host = text;
+	uint64_t port;
+	struct ip ip;
+
+	if (at >= 0) {
+		host = slice_part(text, 0, (size_t)at);
+		if (!num_parse_u64(slice_from(text, (size_t)at + 1), UINT16_MAX,
+			    &port) ||
+			port == 0)
+			return false;
+	}
+	return ip_parse(host, &ip);
 }
 
 bool

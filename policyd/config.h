@@ -310,6 +310,8 @@ bool config_next(const struct config *config, size_t *at,
 void config_restart_needed(const struct config *old, const struct config *new,
 	struct str *out);
 
+/* ADDRESS or ADDRESS@PORT, of [dns] resolver */
+bool config_is_resolver(struct slice text);
 /* [dns] resolver = recursive */
 bool config_dns_is_recursive(const struct config *config);
 

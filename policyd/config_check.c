@@ -179,24 +179,6 @@ check_greylisting(struct check *check)
 			"forgotten before it may pass");
 }
 
-static bool
-is_resolver(struct slice text)
-{
-	ptrdiff_t at = slice_find(text, '@');
-	struct slice host = text;
-	uint64_t port;
-	struct ip ip;
-
-	if (at >= 0) {
-		host = slice_part(text, 0, (size_t)at);
-		if (!num_parse_u64(slice_from(text, (size_t)at + 1), UINT16_MAX,
-			    &port) ||
-			port == 0)
-			return false;
-	}
-	return ip_parse(host, &ip);
-}
-
 static void
 check_dns(struct check *check)
 {
@@ -205,7 +187,7 @@ check_dns(struct check *check)
 	if (config_dns_is_recursive(check->config))
 		return;
 	for (size_t i = 0; i < resolvers->n; i++) {
-		if (is_resolver(slice_of(resolvers->items[i])))
+		if (config_is_resolver(slice_of(resolvers->items[i])))
 			continue;
 		report(check, resolvers, resolvers,
 			"must be addresses such as 127.0.0.1 or "

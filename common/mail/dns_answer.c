@@ -17,3 +17,25 @@ dns_status_text(enum dns_status status)
 	}
 	return "";
 }
+
+const char *
+dns_type_name(enum dns_type type)
+{
+	switch (type) {
+	case DNS_TYPE_A:
+		return "A";
+	case DNS_TYPE_CNAME:
+		return "CNAME";
+	case DNS_TYPE_SOA:
+		return "SOA";
+	case DNS_TYPE_PTR:
+		return "PTR";
+	case DNS_TYPE_MX:
+		return "MX";
+	case DNS_TYPE_TXT:
+		return "TXT";
+	case DNS_TYPE_AAAA:
+		return "AAAA";
+	}
+	return "";
+}

@@ -28,6 +28,7 @@ struct dns_answer {
 	const char *reason; /* a sentence's end; "" unless it failed */
 };
 
+const char *dns_type_name(enum dns_type type); /* "AAAA" */
 /* "no such name", for people */
 const char *dns_status_text(enum dns_status status);
 

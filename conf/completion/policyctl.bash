@@ -44,6 +44,7 @@ throttle set:--period --msg-size --max-msgs --max-quota --max-rcpts
 throttle unset
 throttle reset
 throttle fix-priorities:--dry-run
+spf check:--ip --helo --sender --resolver --timeout --explain
 srs encode
 srs decode
 srs keys

@@ -1,0 +1,387 @@
+#include "common/mail/spf_private.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/mail/spf_macro.h"
+
+/* --- questions ---------------------------------------------------------- */
+
+/*
+ * As text that the DNS takes for the same labels: a local part in a macro may
+ * hold a backslash, which would quote what is behind it.
+ */
+static struct slice
+escape_name(struct arena *arena, struct slice name)
+{
+	char *out = arena_alloc(arena, name.len * 2 + 1);
+	size_t len = 0;
+
+	for (size_t i = 0; i < name.len; i++) {
+		if (name.ptr[i] == '\\')
+			out[len++] = '\\';
+		out[len++] = name.ptr[i];
+	}
+	return (struct slice){ out, len };
+}
+
+static void
+set_question(struct spf *spf, struct spf_question *question,
+	struct slice target, struct slice name, enum dns_type type)
+{
+	question->target = slice_copy(spf->arena, target);
+	question->name = slice_copy(spf->arena, name);
+	question->type = type;
+	question->state = SPF_UNASKED;
+}
+
+/* The question of this place in the run, if an earlier run has been here. */
+static struct spf_question *
+asked_before(struct spf *spf, enum dns_type type)
+{
+	struct spf_question *question = &spf->questions[spf->at];
+
+	if (spf->at == spf->n_questions)
+		return NULL;
+	assert(question->type == type);
+	spf->at++;
+	return question;
+}
+
+static struct spf_question *
+ask(struct spf *spf, struct slice target, struct slice name, enum dns_type type)
+{
+	struct spf_question *question = &spf->questions[spf->n_questions++];
+
+	assert(spf->n_questions <= SPF_QUESTIONS_MAX);
+	spf->at++;
+	set_question(spf, question, target, name, type);
+	return question;
+}
+
+struct spf_question *
+spf_ask_host(struct spf *spf, struct slice name)
+{
+	const enum dns_type type = spf_address_type(spf);
+	struct spf_question *question = asked_before(spf, type);
+
+	return question != NULL ? question : ask(spf, name, name, type);
+}
+
+bool
+spf_is_answered(const struct spf_question *question)
+{
+	return question->state == SPF_ANSWERED;
+}
+
+static struct spf_question *
+give_out(struct spf_question *question)
+{
+	if (question->state != SPF_UNASKED)
+		return NULL;
+	question->state = SPF_ASKED;
+	return question;
+}
+
+struct spf_question *
+spf_next_question(struct spf *spf)
+{
+	struct spf_question *found = NULL;
+
+	for (size_t i = 0; i < spf->n_questions && found == NULL; i++)
+		found = give_out(&spf->questions[i]);
+	if (found == NULL && spf->wants_ptr)
+		found = give_out(&spf->ptr);
+	for (size_t i = 0; i < spf->n_ptr_hosts && found == NULL; i++)
+		found = give_out(&spf->ptr_hosts[i]);
+	return found;
+}
+
+const struct spf_question *
+spf_question_at(const struct spf *spf, size_t i)
+{
+	if (i < spf->n_questions)
+		return &spf->questions[i];
+	i -= spf->n_questions;
+	if (!spf->wants_ptr)
+		return NULL;
+	if (i == 0)
+		return &spf->ptr;
+	return i - 1 < spf->n_ptr_hosts ? &spf->ptr_hosts[i - 1] : NULL;
+}
+
+/* --- answers ------------------------------------------------------------ */
+
+static void
+take_addresses(struct spf *spf, struct spf_question *question,
+	const struct dns_answer *answer)
+{
+	struct ip *addresses =
+		arena_new_array(spf->arena, answer->n_records, struct ip);
+
+	for (size_t i = 0; i < answer->n_records; i++)
+		addresses[i] = answer->records[i].address;
+	question->addresses = addresses;
+}
+
+/* More names than may be used are only counted. */
+static void
+take_names(struct spf *spf, struct spf_question *question,
+	const struct dns_answer *answer)
+{
+	struct slice *names =
+		arena_new_array(spf->arena, SPF_NAMES_MAX, struct slice);
+
+	for (size_t i = 0; i < answer->n_records && i < SPF_NAMES_MAX; i++)
+		names[i] = slice_copy(spf->arena, answer->records[i].name);
+	question->names = names;
+}
+
+/* 4.5: of several TXT records the SPF record; without one the first. */
+static void
+take_texts(struct spf *spf, struct spf_question *question,
+	const struct dns_answer *answer)
+{
+	const struct slice *found = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < answer->n_records; i++) {
+		if (!spf_record_is(answer->records[i].text))
+			continue;
+		if (n++ == 0)
+			found = &answer->records[i].text;
+	}
+	if (found == NULL && answer->n_records > 0) {
+		question->text = slice_copy(spf->arena,
+			slice_part(answer->records[0].text, 0, SPF_RECORD_MAX));
+		return;
+	}
+	question->n_spf_records = n;
+	if (n != 1)
+		return;
+	question->text = slice_copy(spf->arena,
+		slice_part(*found, 0, SPF_RECORD_MAX + 1));
+	if (spf_record_parse(spf->arena, question->text, &question->record,
+		    &question->record_err) == 0)
+		question->record_err = NULL;
+}
+
+void
+spf_answer(struct spf *spf, struct spf_question *question,
+	const struct dns_answer *answer)
+{
+	assert(question->state == SPF_ASKED);
+	question->state = SPF_ANSWERED;
+	question->status = answer->status;
+	question->ttl = answer->ttl;
+	question->reason = slice_copy(spf->arena, slice_of(answer->reason));
+	if (answer->status != DNS_RECORDS)
+		return;
+	question->n_records = answer->n_records;
+	switch (question->type) {
+	case DNS_TYPE_A:
+	case DNS_TYPE_AAAA:
+		take_addresses(spf, question, answer);
+		break;
+	case DNS_TYPE_MX:
+	case DNS_TYPE_PTR:
+		take_names(spf, question, answer);
+		break;
+	case DNS_TYPE_TXT:
+		take_texts(spf, question, answer);
+		break;
+	case DNS_TYPE_CNAME:
+	case DNS_TYPE_SOA:
+		break;
+	}
+}
+
+/* --- the names of the client -------------------------------------------- */
+
+enum dns_type
+spf_address_type(const struct spf *spf)
+{
+	return spf->input.client.family == IP_V4 ? DNS_TYPE_A : DNS_TYPE_AAAA;
+}
+
+static void
+ask_for_names(struct spf *spf)
+{
+	struct spf_macro_values values = { .client = spf->input.client };
+	struct str name;
+
+	str_init(&name, SPF_NAME_LEN_MAX);
+	spf_macro_expand(SLICE("%{ir}.%{v}.arpa"), &values, &name);
+	set_question(spf, &spf->ptr, str_slice(&name), str_slice(&name),
+		DNS_TYPE_PTR);
+	str_free(&name);
+	spf->wants_ptr = true;
+}
+
+/* 5.5: each name counts only if it leads back to the client. */
+static void
+ask_for_hosts(struct spf *spf)
+{
+	size_t n = spf->ptr.n_records;
+
+	if (n > SPF_NAMES_MAX)
+		n = SPF_NAMES_MAX;
+	while (spf->n_ptr_hosts < n) {
+		const struct slice name = spf->ptr.names[spf->n_ptr_hosts];
+
+		set_question(spf, &spf->ptr_hosts[spf->n_ptr_hosts++], name,
+			name, spf_address_type(spf));
+	}
+}
+
+bool
+spf_has_client_names(struct spf *spf)
+{
+	if (!spf->wants_ptr)
+		ask_for_names(spf);
+	if (!spf_is_answered(&spf->ptr))
+		return false;
+	ask_for_hosts(spf);
+	for (size_t i = 0; i < spf->n_ptr_hosts; i++)
+		if (!spf_is_answered(&spf->ptr_hosts[i]))
+			return false;
+	return true;
+}
+
+bool
+spf_names_client(const struct spf *spf, const struct spf_question *question,
+	unsigned prefix_length)
+{
+	if (question->status != DNS_RECORDS)
+		return false;
+	for (size_t i = 0; i < question->n_records; i++) {
+		const struct network network =
+			network_of(&question->addresses[i], prefix_length);
+
+		if (network_contains(&network, &spf->input.client))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_within(struct slice name, struct slice domain)
+{
+	const size_t n = name.len - domain.len;
+
+	if (slice_ends(domain, SLICE(".")))
+		return is_within(name, slice_part(domain, 0, domain.len - 1));
+	return name.len > domain.len && name.ptr[n - 1] == '.' &&
+	       slice_case_eq(slice_from(name, n), domain);
+}
+
+struct slice
+spf_client_name(const struct spf *spf, struct slice domain, bool may_be_any)
+{
+	struct slice within = SLICE(""), any = SLICE("");
+
+	for (size_t i = 0; i < spf->n_ptr_hosts; i++) {
+		const struct spf_question *host = &spf->ptr_hosts[i];
+
+		if (!spf_names_client(spf, host, ip_bits(&spf->input.client)))
+			continue;
+		if (slice_case_eq(host->target, domain))
+			return host->target;
+		if (within.len == 0 && is_within(host->target, domain))
+			within = host->target;
+		if (any.len == 0)
+			any = host->target;
+	}
+	return within.len > 0 || !may_be_any ? within : any;
+}
+
+/* --- macros ------------------------------------------------------------- */
+
+static bool
+is_ascii(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.ptr[i] > 0x7f)
+			return false;
+	return true;
+}
+
+bool
+spf_matches_nothing(const struct spf *spf, struct slice text)
+{
+	return !is_ascii(spf->input.local) && spf_macro_uses(text, "ls");
+}
+
+bool
+spf_expand(struct spf *spf, const struct spf_host *host, struct slice text,
+	struct str *out)
+{
+	struct spf_macro_values values = {
+		.client = spf->input.client,
+		.local = spf->input.local,
+		.sender_domain = spf->input.domain,
+		.domain = host->domain,
+		.helo = spf->input.helo,
+		.validated_name = SLICE("unknown"),
+		.receiver = spf->input.receiver,
+		.now = spf->input.now,
+	};
+
+	if (spf_macro_uses(text, "p")) {
+		struct slice name;
+
+		if (!spf_has_client_names(spf))
+			return false;
+		name = spf_client_name(spf, host->domain, true);
+		if (name.len > 0)
+			values.validated_name = name;
+	}
+	spf_macro_expand(text, &values, out);
+	return true;
+}
+
+struct slice
+spf_cut_name(struct slice name)
+{
+	if (slice_ends(name, SLICE(".")))
+		name = slice_part(name, 0, name.len - 1);
+	while (name.len > SPF_NAME_LEN_MAX) {
+		const ptrdiff_t dot = slice_find(name, '.');
+
+		name = dot < 0 ? SLICE("") : slice_from(name, (size_t)dot + 1);
+	}
+	return name;
+}
+
+/* A spec of "" is the domain's own name. False when %{p} is not here yet. */
+static bool
+ask_new(struct spf *spf, const struct spf_host *host, struct slice spec,
+	enum dns_type type, struct spf_question **out)
+{
+	struct slice target = host->domain;
+	struct str name;
+	bool is_ready;
+
+	str_init(&name, SPF_EXPANSION_MAX);
+	is_ready = spec.len == 0 || spf_expand(spf, host, spec, &name);
+	if (spec.len > 0)
+		target = spf_cut_name(str_slice(&name));
+	if (is_ready)
+		*out = ask(spf, target, escape_name(spf->arena, target), type);
+	str_free(&name);
+	return is_ready;
+}
+
+bool
+spf_ask_target(struct spf *spf, const struct spf_host *host, struct slice spec,
+	enum dns_type type, struct spf_question **out)
+{
+	*out = NULL;
+	if (spf_matches_nothing(spf, spec))
+		return true;
+	*out = asked_before(spf, type);
+	if (*out == NULL && !ask_new(spf, host, spec, type, out))
+		return false;
+	return spf_is_answered(*out);
+}
