@@ -54,6 +54,23 @@ enum outbound_add {
 	OUTBOUND_ADD_SERVERS
 };
 
+/* What becomes of a message by its SPF result, the strictest first. */
+enum spf_action {
+	SPF_ACTION_REJECT,
+	SPF_ACTION_DEFER,
+	SPF_ACTION_HEADER, /* nothing but the header field Received-SPF */
+	SPF_ACTION_NOTHING,
+};
+
+/* The results that something may become of; the others get the header. */
+enum spf_case {
+	SPF_CASE_FAIL,
+	SPF_CASE_SOFTFAIL,
+	SPF_CASE_TEMPERROR,
+	SPF_CASE_PERMERROR,
+	SPF_CASE_COUNT
+};
+
 enum config_db_id {
 	CONFIG_DB_IREDAPD,
 	CONFIG_DB_VMAIL,
@@ -175,10 +192,20 @@ struct config {
 		char *message; /* with {client} and {lists} */
 	} reputation;
 
+	/* [spf] */
+	struct {
+		enum spf_action action[SPF_CASE_COUNT];
+		enum spf_action helo_fail; /* unless the sender passes */
+		struct config_list skip;   /* networks, names of clients */
+		bool received_spf;         /* add the header field */
+		uint64_t timeout_ms;       /* of an evaluation */
+		uint64_t cache;            /* results in memory */
+	} spf;
+
 	/* [greylisting] */
 	struct {
 		char *message;
-		bool training, tell_delay;
+		bool training, tell_delay, bypass_spf;
 		uint64_t block_expire_ms;  /* 15m */
 		uint64_t auth_expire_ms;   /* 30d: a triplet that passed */
 		uint64_t unauth_expire_ms; /* 1d: one that did not yet */
@@ -216,6 +243,7 @@ struct config {
 	/* [amavisd_wblist] */
 	struct {
 		bool bypass_outgoing, discard, all_wildcard_ips;
+		bool whitelist_needs_spf;
 	} wblist;
 
 	/* [notify]: mail to the administrator */

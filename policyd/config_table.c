@@ -96,6 +96,14 @@ static const struct config_choice outbound_add_choices[] = {
 	{ NULL, 0 },
 };
 
+static const struct config_choice spf_action_choices[] = {
+	{ "reject", SPF_ACTION_REJECT },
+	{ "defer", SPF_ACTION_DEFER },
+	{ "header", SPF_ACTION_HEADER },
+	{ "nothing", SPF_ACTION_NOTHING },
+	{ NULL, 0 },
+};
+
 /* clang-format off */
 
 #define FIELD(field_) \
@@ -193,7 +201,7 @@ static const struct config_setting settings[] = {
 		1 * SECOND_MS, 10 * MINUTE_MS, 0,
 		"time to finish what is in flight when stopped"),
 	DURATION("policyd", "decision_deadline",
-		policyd.decision_deadline_ms, "5s", 10, 60 * SECOND_MS, 0,
+		policyd.decision_deadline_ms, "10s", 10, 60 * SECOND_MS, 0,
 		"every request is answered within this time"),
 	YES_NO("policyd", "reply_code", policyd.reply_code, "no", 0,
 		"put the code for policyctl explain into the reply"),
@@ -394,11 +402,38 @@ static const struct config_setting settings[] = {
 		1, MESSAGE_LENGTH_MAX, 0,
 		"text of the reply, with the client and the lists that count"),
 
+	CHOICE("spf", "fail", spf.action[SPF_CASE_FAIL], "reject",
+		spf_action_choices, 0,
+		"when the client may not send for the domain of the sender"),
+	CHOICE("spf", "softfail", spf.action[SPF_CASE_SOFTFAIL], "header",
+		spf_action_choices, 0,
+		"when the domain only suspects that it may not"),
+	CHOICE("spf", "temperror", spf.action[SPF_CASE_TEMPERROR], "header",
+		spf_action_choices, 0, "when the DNS does not answer"),
+	CHOICE("spf", "permerror", spf.action[SPF_CASE_PERMERROR], "header",
+		spf_action_choices, 0, "when the records of the domain are wrong"),
+	CHOICE("spf", "helo_fail", spf.helo_fail, "reject",
+		spf_action_choices, 0,
+		"when the client may not call itself what it says in HELO, "
+		"unless the sender passes"),
+	LIST(CONFIG_WORDS, "spf", "skip", spf.skip.items, spf.skip.n, "",
+		0, CONFIG_ITEMS_MAX, 0,
+		"clients that are not checked: networks, names, .domain"),
+	YES_NO("spf", "received_spf", spf.received_spf, "yes", 0,
+		"put the result into the message, as Received-SPF"),
+	DURATION("spf", "timeout", spf.timeout_ms, "5s",
+		10, 60 * SECOND_MS, 0,
+		"time in which the DNS has to give all answers"),
+	NUMBER("spf", "cache", spf.cache, "20000", 100, 10000000,
+		CONFIG_RESTART, "results kept in memory while their records live"),
+
 	TEXT("greylisting", "message", greylisting.message,
 		"Intentional policy rejection, please try again later",
 		1, MESSAGE_LENGTH_MAX, 0, "text of the reply"),
 	YES_NO("greylisting", "training", greylisting.training, "no", 0,
 		"learn triplets, but let everything through"),
+	YES_NO("greylisting", "bypass_spf", greylisting.bypass_spf, "yes", 0,
+		"let pass at once whom the domain of the sender authorizes"),
 	YES_NO("greylisting", "tell_delay", greylisting.tell_delay, "no", 0,
 		"say in the reply how long is left to wait"),
 	DURATION("greylisting", "block_expire", greylisting.block_expire_ms,
@@ -457,6 +492,9 @@ static const struct config_setting settings[] = {
 	YES_NO("amavisd_wblist", "discard_instead_of_reject", wblist.discard,
 		"no", 0,
 		"drop in silence what everyone's blacklist names"),
+	YES_NO("amavisd_wblist", "whitelist_needs_spf",
+		wblist.whitelist_needs_spf, "no", 0,
+		"heed a white-listed sender only if SPF passes"),
 	YES_NO("amavisd_wblist", "all_wildcard_ips", wblist.all_wildcard_ips,
 		"no", 0,
 		"match all wildcard forms of an address, not only the last two"),

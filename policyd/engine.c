@@ -258,6 +258,55 @@ ask(struct decision *decision, enum rule_id id, struct config_rule setting)
 
 /* --- the end of a decision --------------------------------------------- */
 
+/* What an enforcing rule wants to put before the message; "" for nothing. */
+static struct slice
+find_header(const struct decision *decision)
+{
+	const struct config *config = decision->config;
+
+	for (size_t i = 0; i < config->n_rule_order; i++) {
+		const struct rule_trace *trace =
+			&decision->trace[config->rule_order[i]];
+
+		if (trace->outcome == OUTCOME_PASSED &&
+			trace->mode == RULE_MODE_ENFORCE &&
+			trace->verdict.header.len > 0)
+			return trace->verdict.header;
+	}
+	return SLICE("");
+}
+
+/* Postfix puts it before the message for each recipient that is told so. */
+static void
+make_accepting_reply(struct decision *decision)
+{
+	const struct instances *instances =
+		decision->engine->sources->instances;
+	const struct slice header = find_header(decision);
+
+	decision->reply = SLICE("DUNNO");
+	if (header.len == 0 ||
+		(instances != NULL &&
+			instances_has_header(instances, &decision->req)))
+		return;
+	decision->has_header = true;
+	decision->reply = slice_of(arena_printf(decision->req.arena,
+		"PREPEND %.*s", SLICE_ARG(header)));
+}
+
+/* "REJECT", "550 5.7.23", "451 4.7.1": what is before the text. */
+static const char *
+reply_prefix(struct decision *decision, const struct verdict *verdict)
+{
+	const char *action = verdict_action_name(decision->action);
+
+	if (verdict->enhanced == NULL)
+		return action;
+	return arena_printf(decision->req.arena, "%s %s",
+		decision->action == VERDICT_REJECT ? "550" : action,
+		verdict->enhanced);
+}
+
 static void
 make_reply(struct decision *decision)
 {
@@ -265,7 +314,7 @@ make_reply(struct decision *decision)
 	const char *before = "", *code = "", *after = "";
 
 	if (decision->rule < 0) {
-		decision->reply = SLICE("DUNNO");
+		make_accepting_reply(decision);
 		return;
 	}
 	verdict = &decision->trace[decision->rule].verdict;
@@ -274,15 +323,9 @@ make_reply(struct decision *decision)
 		code = decision->code;
 		after = "]";
 	}
-	decision->reply = slice_of(
-		decision->action == VERDICT_DEFER
-			? arena_printf(decision->req.arena, "451 %s %.*s%s%s%s",
-				  verdict->enhanced, SLICE_ARG(verdict->text),
-				  before, code, after)
-			: arena_printf(decision->req.arena, "%s %.*s%s%s%s",
-				  verdict_action_name(decision->action),
-				  SLICE_ARG(verdict->text), before, code,
-				  after));
+	decision->reply = slice_of(arena_printf(decision->req.arena,
+		"%s %.*s%s%s%s", reply_prefix(decision, verdict),
+		SLICE_ARG(verdict->text), before, code, after));
 }
 
 /* In the order of the rules; also what an observed rule asked for. */
@@ -312,6 +355,8 @@ note_instance(struct decision *decision)
 		instances_remove(instances, &decision->req);
 	else if (decision->req.stage == STAGE_RCPT && decision->rule < 0)
 		instances_add(instances, &decision->req);
+	if (decision->has_header)
+		instances_set_header(instances, &decision->req);
 }
 
 static void

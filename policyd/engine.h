@@ -68,6 +68,7 @@ struct decision {
 	int permitting_rule; /* that spared it the rules behind, or -1 */
 	char code[DECISION_CODE_LEN + 1]; /* of a refusal (also observed) */
 	struct slice reply;               /* what follows "action=" */
+	bool has_header;                  /* the reply is PREPEND */
 	/* Of a rehearsal beside another daemon (comparison.h): */
 	struct slice old_reply; /* its answer, "" when there is none */
 	bool has_disagreed;

@@ -38,6 +38,7 @@ enum fact_id {
 	FACT_RDNS,        /* facts/rdns.h */
 	FACT_REPUTATION,  /* facts/reputation.h */
 	FACT_SPF,         /* facts/spf.h */
+	FACT_SPF_HELO,    /* facts/spf.h */
 	FACT_LIMITS,      /* facts/limits.h */
 	FACT_RESERVATION, /* facts/reservation.h */
 	FACT_ACCESS,      /* facts/access_lists.h */

@@ -30,6 +30,7 @@ struct message {
 	struct recipient *recipients;
 	size_t n, size;
 	struct str text;
+	bool has_header;
 };
 
 LIST_HEAD(chain, message);
@@ -240,6 +241,32 @@ instances_add(struct instances *instances, const struct request *req)
 	instances->n_bytes += message_bytes(message);
 	/* Not only new messages need room: those there are may have grown. */
 	make_room(instances, instances->max);
+}
+
+bool
+instances_has_header(const struct instances *instances,
+	const struct request *req)
+{
+	const struct message *message;
+	struct hash128 key;
+
+	if (!make_key(req, &key))
+		return false;
+	message = find(instances, key);
+	return message != NULL && !is_expired(message) && message->has_header;
+}
+
+void
+instances_set_header(struct instances *instances, const struct request *req)
+{
+	struct message *message;
+	struct hash128 key;
+
+	if (!make_key(req, &key))
+		return;
+	message = find(instances, key);
+	if (message != NULL)
+		message->has_header = true;
 }
 
 void

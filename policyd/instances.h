@@ -9,6 +9,7 @@
  * each, INSTANCE_TTL_S seconds; the oldest goes first.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct instances;
@@ -21,6 +22,15 @@ struct instances *instances_new(size_t max);
 void instances_free(struct instances *instances);
 /* At RCPT, when the recipient was not refused. */
 void instances_add(struct instances *instances, const struct request *req);
+/*
+ * Whether a header field was put before the message: the first accepted
+ * recipient brings it, and Postfix would add it again for each other.
+ */
+bool instances_has_header(const struct instances *instances,
+	const struct request *req);
+/* After instances_add(). */
+void instances_set_header(struct instances *instances,
+	const struct request *req);
 /* Fills req->recipients from what was added, in req->arena. */
 void instances_fill(struct instances *instances, struct request *req);
 /* The message is over. */

@@ -224,7 +224,8 @@ wants_session(const struct decision *decision)
 {
 	const struct config *config = decision->config;
 	const struct slice reply = decision->reply;
-	const bool is_dunno = slice_starts(reply, SLICE("DUNNO"));
+	/* A header field does not make it more than that. */
+	const bool is_dunno = decision->rule < 0;
 	const bool is_permitted = decision->permitting_rule >= 0;
 
 	if (!config->sessions.enabled)
@@ -251,8 +252,10 @@ journal_rows_session(struct journal_rows *rows, const struct decision *decision)
 	if (!wants_session(decision))
 		return;
 	slice_split(&reason, ' ', &action);
-	if (slice_eq(action, SLICE("DUNNO")))
+	if (decision->rule < 0) {
+		action = SLICE("DUNNO");
 		reason = journal_permit_reason(decision);
+	}
 	const struct column columns[] = {
 		{ action, 20 },
 		{ reason, 150 },

@@ -24,6 +24,20 @@ rule_reject(struct verdict *out, const char *text)
 }
 
 enum rule_status
+rule_reject_with(struct verdict *out, const char *enhanced, const char *text)
+{
+	out->enhanced = enhanced;
+	return rule_reject(out, text);
+}
+
+enum rule_status
+rule_prepend(struct verdict *out, struct slice field)
+{
+	out->header = slice_copy(out->arena, field);
+	return RULE_PASS;
+}
+
+enum rule_status
 rule_defer(struct verdict *out, const char *enhanced, const char *text)
 {
 	out->action = VERDICT_DEFER;

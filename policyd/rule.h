@@ -40,9 +40,15 @@ enum verdict_action {
 
 struct verdict {
 	enum verdict_action action;
-	const char *enhanced; /* enhanced status code of a VERDICT_DEFER */
-	struct slice text;    /* what the client is told; of a permit: why */
-	struct slice hint;    /* for explain: what would change the answer */
+	/*
+	 * Enhanced status code (RFC 3463) of a VERDICT_DEFER. Of a
+	 * VERDICT_REJECT with one the reply is 550; NULL: as Postfix is
+	 * configured.
+	 */
+	const char *enhanced;
+	struct slice header; /* field to put before the message; "" for none */
+	struct slice text;   /* what the client is told; of a permit: why */
+	struct slice hint;   /* for explain: what would change the answer */
 	struct effect *effects, **effects_end; /* see effect.h */
 	struct arena *arena;
 };
@@ -60,9 +66,17 @@ extern const struct rule *const rules_all[RULE_ID_COUNT];
 
 /* The answers. text is copied. All return RULE_FINAL. */
 enum rule_status rule_reject(struct verdict *out, const char *text);
+/* With an enhanced code of its own, such as 5.7.23 (RFC 7372). */
+enum rule_status rule_reject_with(struct verdict *out, const char *enhanced,
+	const char *text);
 enum rule_status rule_defer(struct verdict *out, const char *enhanced,
 	const char *text);
 enum rule_status rule_discard(struct verdict *out, const char *text);
+/*
+ * No objection, and a header field for the message if it is accepted, once
+ * for all its recipients. field is copied; returns RULE_PASS.
+ */
+enum rule_status rule_prepend(struct verdict *out, struct slice field);
 /* Returns RULE_PERMIT; reason is copied, for explain and the log. */
 enum rule_status rule_permit(struct verdict *out, const char *reason);
 /* What would change the answer, for explain; before the answer. */

@@ -26,6 +26,7 @@ struct parallel;
 struct reputations;
 struct reservations;
 struct schema;
+struct spf_memory;
 struct tables;
 struct triplets;
 struct worker;
@@ -44,6 +45,7 @@ struct sources {
 	struct host_names *host_names;     /* facts/host.h */
 	struct dns *dns;                   /* common/io/dns.h */
 	struct reputations *reputations;   /* facts/reputation.h */
+	struct spf_memory *spf_memory;     /* facts/spf.h */
 	struct reservations *reservations; /* facts/reservation.h */
 	struct instances *instances;       /* instances.h */
 	struct notifier *notifier;         /* notifier.h */

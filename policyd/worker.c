@@ -22,6 +22,7 @@
 #include "policyd/facts/host.h"
 #include "policyd/facts/reputation.h"
 #include "policyd/facts/reservation.h"
+#include "policyd/facts/spf.h"
 #include "policyd/facts/tables.h"
 #include "policyd/facts/triplet.h"
 #include "policyd/gauges.h"
@@ -395,6 +396,7 @@ make_sources(struct worker *worker, const struct worker_start *start)
 	sources->host_names = host_names_new();
 	open_dns(sources);
 	sources->reputations = reputations_new();
+	sources->spf_memory = spf_memory_new(sources->config->spf.cache);
 	sources->reservations = reservations_new(sources);
 	sources->instances = instances_new(sources->config->limits.instances);
 	sources->notifier = notifier_new(sources);
@@ -412,6 +414,7 @@ free_sources(struct sources *sources)
 	notifier_free(sources->notifier);
 	instances_free(sources->instances);
 	reservations_free(sources->reservations);
+	spf_memory_free(sources->spf_memory);
 	reputations_free(sources->reputations);
 	dns_free(sources->dns);
 	host_names_free(sources->host_names);

@@ -537,6 +537,7 @@ spf_evaluate(struct spf *spf, struct spf_outcome *out)
 	out->matched = verdict.matched;
 	if (is_error(out->result))
 		out->problem = spf->problem;
+	out->depends_on_local = spf->has_used_local;
 	out->ttl = out->result == SPF_TEMPERROR ? 0 : least_ttl(spf);
 	return true;
 }

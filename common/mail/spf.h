@@ -97,7 +97,9 @@ struct spf_outcome {
 	struct slice explanation;
 	struct slice
 		problem; /* of an error: what was wrong, a sentence's end */
-	uint32_t ttl;    /* seconds for which it holds; 0 of an error */
+	uint32_t ttl;    /* seconds for which it holds; 0 of a temperror */
+	/* With another local part the result might be another. */
+	bool depends_on_local;
 };
 
 /* All of it lives in the arena; the input is copied. */

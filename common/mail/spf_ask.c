@@ -308,9 +308,12 @@ is_ascii(struct slice text)
 }
 
 bool
-spf_matches_nothing(const struct spf *spf, struct slice text)
+spf_matches_nothing(struct spf *spf, struct slice text)
 {
-	return !is_ascii(spf->input.local) && spf_macro_uses(text, "ls");
+	if (!spf_macro_uses(text, "ls"))
+		return false;
+	spf->has_used_local = true;
+	return !is_ascii(spf->input.local);
 }
 
 bool

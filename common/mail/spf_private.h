@@ -22,6 +22,7 @@ struct spf {
 	struct spf_question ptr, ptr_hosts[SPF_NAMES_MAX];
 	size_t n_ptr_hosts;
 	bool wants_ptr;
+	bool has_used_local;
 	/* Of this run: */
 	size_t at; /* the question that comes next */
 	unsigned n_lookups, n_void;
@@ -63,7 +64,7 @@ struct slice spf_client_name(const struct spf *spf, struct slice domain,
 	bool may_be_any);
 
 /* RFC 8616, 4: a local part that is not ASCII cannot be a label. */
-bool spf_matches_nothing(const struct spf *spf, struct slice text);
+bool spf_matches_nothing(struct spf *spf, struct slice text);
 /* Expands a domain-spec or an explanation. False when %{p} is not here yet. */
 bool spf_expand(struct spf *spf, const struct spf_host *host, struct slice text,
 	struct str *out);

@@ -38,6 +38,12 @@ host_names_have(const struct host_names *names, struct slice name)
 	return false;
 }
 
+struct slice
+host_names_full(const struct host_names *names)
+{
+	return names->n > 0 ? names->items[names->n - 1] : SLICE("");
+}
+
 static void
 add(struct host_names *names, const char *text)
 {

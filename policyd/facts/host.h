@@ -21,6 +21,8 @@ bool fact_host(struct facts *facts, const struct host **out);
 struct host_names;
 struct host_names *host_names_new(void);
 void host_names_free(struct host_names *names);
+/* The full name if it is known, else the short one; "" if there is none. */
+struct slice host_names_full(const struct host_names *names);
 /* Whether a name in lower case is one of them. */
 bool host_names_have(const struct host_names *names, struct slice name);
 

@@ -24,8 +24,16 @@ enum setting_id {
 	SETTING_THROTTLE_COUNT,
 	SETTING_THROTTLE_OVER_LIMIT,
 	SETTING_GREYLISTING_TELL_DELAY,
+	SETTING_WHITELIST_NEEDS_SPF,
+	/* Two for each enum spf_case: of the recipient, and of the sender. */
+	SETTING_SPF_FIRST,
+	SETTING_SPF_LAST = SETTING_SPF_FIRST + 2 * SPF_CASE_COUNT - 1,
+	SETTING_SPF_HELO_FAIL,
 	SETTING_COUNT
 };
+
+#define SETTING_SPF(which)        ((size_t)SETTING_SPF_FIRST + (which))
+#define SETTING_SPF_SENDER(which) (SETTING_SPF(which) + SPF_CASE_COUNT)
 
 #define SETTING_MODE(rule)     ((size_t)2 * (rule))
 #define SETTING_ON_ERROR(rule) ((size_t)2 * (rule) + 1)
@@ -42,7 +50,16 @@ enum setting_id {
 
 #define LOGIN_MISMATCH "reject_sender_login_mismatch."
 
-#define WORDS_MAX 3
+/* In the order of enum spf_action. */
+#define SPF_ACTION_WORDS "reject", "defer", "header", "nothing"
+#define SPF_NAME(which, name)                                                  \
+	[SETTING_SPF_FIRST + (which)] = { "spf." name, { SPF_ACTION_WORDS } }, \
+			     [SETTING_SPF_FIRST + SPF_CASE_COUNT +             \
+				     (which)] = { "spf.sender_" name,          \
+				     { SPF_ACTION_WORDS, "recipient" } }
+#define SPF_ACTION_RECIPIENT (SPF_ACTION_NOTHING + 1)
+
+#define WORDS_MAX 5
 #define FIRST_OWN SETTING_CHECK_FORGED_SENDER /* not one of every rule */
 
 static const struct {
@@ -65,6 +82,13 @@ static const struct {
 		{ "reject", "defer" } },
 	[SETTING_GREYLISTING_TELL_DELAY] = { "greylisting.tell_delay",
 		{ "no", "yes" } },
+	[SETTING_WHITELIST_NEEDS_SPF] = { "amavisd_wblist.whitelist_needs_spf",
+		{ "no", "yes" } },
+	SPF_NAME(SPF_CASE_FAIL, "fail"),
+	SPF_NAME(SPF_CASE_SOFTFAIL, "softfail"),
+	SPF_NAME(SPF_CASE_TEMPERROR, "temperror"),
+	SPF_NAME(SPF_CASE_PERMERROR, "permerror"),
+	[SETTING_SPF_HELO_FAIL] = { "spf.helo_fail", { SPF_ACTION_WORDS } },
 };
 
 static size_t
@@ -126,22 +150,32 @@ explain_name(struct arena *arena, struct slice name)
 		SLICE_ARG(name), own_names(arena));
 }
 
+/* "off, observe or enforce": the values that a setting may have. */
+static const char *
+list_words(struct arena *arena, const char *const *words)
+{
+	const char *out = words[0];
+
+	for (size_t i = 1; i < WORDS_MAX && words[i] != NULL; i++) {
+		const bool is_last = i + 1 == WORDS_MAX || words[i + 1] == NULL;
+
+		out = arena_printf(arena, "%s%s%s", out,
+			is_last ? " or " : ", ", words[i]);
+	}
+	return out;
+}
+
 const char *
 setting_check(struct arena *arena, struct slice name, struct slice value)
 {
 	const size_t id = find_name(name);
-	const char *const *words;
 
 	if (id == SETTING_COUNT)
 		return explain_name(arena, name);
 	if (find_word(id, value) >= 0)
 		return NULL;
-	words = names[id].words;
-	return arena_printf(arena, "%s is %s%s%s or %s, not \"%.*s\"",
-		names[id].name, words[2] == NULL ? "" : words[0],
-		words[2] == NULL ? "" : ", ",
-		words[2] == NULL ? words[0] : words[1],
-		words[2] == NULL ? words[1] : words[2], SLICE_ARG(value));
+	return arena_printf(arena, "%s is %s, not \"%.*s\"", names[id].name,
+		list_words(arena, names[id].words), SLICE_ARG(value));
 }
 
 /* --- policyd.setting --------------------------------------------------- */
@@ -281,6 +315,13 @@ word_or(const struct effective *effective, size_t id, int otherwise)
 	return effective->word[id] > 0 ? effective->word[id] - 1 : otherwise;
 }
 
+static int
+configured_spf_action(const struct config *config, size_t which)
+{
+	return which < SPF_CASE_COUNT ? (int)config->spf.action[which]
+				      : SPF_ACTION_RECIPIENT;
+}
+
 /* What the configuration file says, as the number of a word. */
 static int
 configured_word(const struct config *config, size_t id)
@@ -298,25 +339,59 @@ configured_word(const struct config *config, size_t id)
 		return config->throttle.defer;
 	case SETTING_GREYLISTING_TELL_DELAY:
 		return config->greylisting.tell_delay;
+	case SETTING_WHITELIST_NEEDS_SPF:
+		return config->wblist.whitelist_needs_spf;
+	case SETTING_SPF_HELO_FAIL:
+		return (int)config->spf.helo_fail;
 	default:
+		if (id >= SETTING_SPF_FIRST && id <= SETTING_SPF_LAST)
+			return configured_spf_action(config,
+				id - SETTING_SPF_FIRST);
 		return id == SETTING_MODE(id / 2)
 			       ? (int)config->rule[id / 2].mode
 			       : (int)config->rule[id / 2].on_error;
 	}
 }
 
-/* Of the sender: whose domain it is says who may use it without a login. */
-static bool
-may_not_be_forged(const struct request *req, const struct setting_table *table)
+/* Of the sender: whose domain it is says who may use it, and from where. */
+static void
+take_sender_words(const struct request *req, const struct setting_table *table,
+	struct setting *out)
 {
 	struct slice forms[ADDRESS_FORMS_MAX];
 	struct effective effective;
 
 	resolve(table, forms, address_forms(req->arena, &req->sender, forms),
 		&effective);
-	return word_or(&effective, SETTING_CHECK_FORGED_SENDER,
-		       configured_word(req->config,
-			       SETTING_CHECK_FORGED_SENDER)) != 0;
+	out->check_forged_sender =
+		word_or(&effective, SETTING_CHECK_FORGED_SENDER,
+			configured_word(req->config,
+				SETTING_CHECK_FORGED_SENDER)) != 0;
+	for (size_t i = 0; i < SPF_CASE_COUNT; i++) {
+		const int word = word_or(&effective, SETTING_SPF_SENDER(i),
+			SPF_ACTION_RECIPIENT);
+
+		if (word != SPF_ACTION_RECIPIENT)
+			out->spf_action[i] = (enum spf_action)word;
+	}
+}
+
+static void
+take_words(const int word[SETTING_COUNT], struct setting *out)
+{
+	for (size_t rule = 0; rule < RULE_ID_COUNT; rule++) {
+		out->rule[rule].mode = (enum rule_mode)word[SETTING_MODE(rule)];
+		out->rule[rule].on_error =
+			(enum rule_on_error)word[SETTING_ON_ERROR(rule)];
+	}
+	out->may_send_as = (enum send_as)word[SETTING_MAY_SEND_AS];
+	out->allow_list_members = word[SETTING_ALLOW_LIST_MEMBERS] != 0;
+	out->throttle_defer = word[SETTING_THROTTLE_OVER_LIMIT] != 0;
+	out->greylisting_tell_delay = word[SETTING_GREYLISTING_TELL_DELAY] != 0;
+	out->whitelist_needs_spf = word[SETTING_WHITELIST_NEEDS_SPF] != 0;
+	for (size_t i = 0; i < SPF_CASE_COUNT; i++)
+		out->spf_action[i] = (enum spf_action)word[SETTING_SPF(i)];
+	out->spf_helo_fail = (enum spf_action)word[SETTING_SPF_HELO_FAIL];
 }
 
 static void
@@ -325,30 +400,23 @@ load(struct fact *fact)
 	const struct request *req = fact->facts->req;
 	struct tables *tables = fact->facts->sources->tables;
 	struct slice forms[ADDRESS_FORMS_MAX];
+	const struct setting_table *table;
 	struct effective effective;
 	struct setting *out;
 	int word[SETTING_COUNT];
 
 	if (!tables_require(tables, TABLE_BIT(TABLE_SETTING), fact))
 		return;
-	resolve(tables_get(tables, TABLE_SETTING), forms,
+	table = tables_get(tables, TABLE_SETTING);
+	resolve(table, forms,
 		address_forms(req->arena, request_party(req), forms),
 		&effective);
 	for (size_t id = 0; id < SETTING_COUNT; id++)
 		word[id] = word_or(&effective, id,
 			configured_word(req->config, id));
 	out = arena_new_object(req->arena, struct setting);
-	for (size_t rule = 0; rule < RULE_ID_COUNT; rule++) {
-		out->rule[rule].mode = (enum rule_mode)word[SETTING_MODE(rule)];
-		out->rule[rule].on_error =
-			(enum rule_on_error)word[SETTING_ON_ERROR(rule)];
-	}
-	out->check_forged_sender =
-		may_not_be_forged(req, tables_get(tables, TABLE_SETTING));
-	out->may_send_as = (enum send_as)word[SETTING_MAY_SEND_AS];
-	out->allow_list_members = word[SETTING_ALLOW_LIST_MEMBERS] != 0;
-	out->throttle_defer = word[SETTING_THROTTLE_OVER_LIMIT] != 0;
-	out->greylisting_tell_delay = word[SETTING_GREYLISTING_TELL_DELAY] != 0;
+	take_words(word, out);
+	take_sender_words(req, table, out);
 	fact_known(fact, out);
 }
 
@@ -382,6 +450,14 @@ describe(const void *value, struct str *json)
 	str_printf(json, "\"%s\":\"%s\",",
 		names[SETTING_ALLOW_LIST_MEMBERS].name,
 		setting->allow_list_members ? "yes" : "no");
+	for (size_t i = 0; i < SPF_CASE_COUNT; i++)
+		str_printf(json, "\"%s\":\"%s\",", names[SETTING_SPF(i)].name,
+			names[SETTING_SPF(i)].words[setting->spf_action[i]]);
+	str_printf(json, "\"%s\":\"%s\",", names[SETTING_SPF_HELO_FAIL].name,
+		names[SETTING_SPF_HELO_FAIL].words[setting->spf_helo_fail]);
+	str_printf(json, "\"%s\":\"%s\",",
+		names[SETTING_WHITELIST_NEEDS_SPF].name,
+		setting->whitelist_needs_spf ? "yes" : "no");
 	str_printf(json, "\"throttle.over_limit\":\"%s\",",
 		setting->throttle_defer ? "defer" : "reject");
 	str_printf(json, "\"greylisting.tell_delay\":\"%s\"}",
@@ -400,6 +476,14 @@ bool
 fact_setting(struct facts *facts, const struct setting **out)
 {
 	return fact_ask(facts, &fact_kind_setting, (const void **)out);
+}
+
+/* Some are for accounts only. */
+static bool
+is_in_the_file(size_t id)
+{
+	return id != SETTING_THROTTLE_COUNT && id != SETTING_MAY_SEND_AS &&
+	       (id < SETTING_SPF_SENDER(0) || id > SETTING_SPF_LAST);
 }
 
 /* The forms that stand for an account in its stored form. */
@@ -475,9 +559,7 @@ setting_view(const struct tables *tables, const struct config *config,
 	out->value = slice_of(names[id].words[word]);
 	out->source = effective.source[id];
 	if (effective.word[id] == 0)
-		out->source = id == SETTING_THROTTLE_COUNT ||
-					      id == SETTING_MAY_SEND_AS
-				      ? SLICE("default")
-				      : SLICE("policyd.conf");
+		out->source = is_in_the_file(id) ? SLICE("policyd.conf")
+						 : SLICE("default");
 	return true;
 }

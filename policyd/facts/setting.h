@@ -16,6 +16,11 @@
  *	throttle.count	user | domain	  what a rule for @domain counts
  *	throttle.over_limit	reject | defer
  *	greylisting.tell_delay	yes | no
+ *	amavisd_wblist.whitelist_needs_spf	yes | no
+ *	spf.fail, spf.softfail, spf.temperror, spf.permerror, spf.helo_fail
+ *		reject | defer | header | nothing
+ *	spf.sender_fail, and so on: the same for the sender's account, or
+ *		recipient, which leaves it to the recipient's
  */
 
 #include "policyd/config.h"
@@ -35,6 +40,9 @@ struct setting {
 	bool allow_list_members;
 	bool throttle_defer;
 	bool greylisting_tell_delay;
+	bool whitelist_needs_spf;
+	enum spf_action spf_action[SPF_CASE_COUNT]; /* the sender's, or ours */
+	enum spf_action spf_helo_fail;
 };
 
 extern const struct fact_kind fact_kind_setting;

@@ -2,19 +2,37 @@
 #define POLICYD_FACTS_SPF_H
 
 /*
- * Whether the sender's domain vouches for the client (RFC 7208). There is no
- * evaluator yet: the fact is always SPF_NOT_CHECKED, and explain says so.
+ * What SPF says of the client (RFC 7208), for the sender and for the name in
+ * HELO. The null sender is the postmaster of that name. A DNS that does not
+ * answer makes it temperror, never none; unavailable it is only when the
+ * client's address is not known.
  */
 
+#include "common/mail/spf_record.h"
 #include "policyd/facts.h"
 
-enum spf_result { SPF_NOT_CHECKED, SPF_PASS };
+struct sources;
 
-struct spf {
+struct spf_fact {
 	enum spf_result result;
+	struct slice domain; /* whose record it was, in A-labels */
+	/* As in struct spf_outcome: */
+	struct slice matched, explanation, problem;
+	bool is_from_memory;
 };
 
-extern const struct fact_kind fact_kind_spf;
-bool fact_spf(struct facts *facts, const struct spf **out);
+extern const struct fact_kind fact_kind_spf, fact_kind_spf_helo;
+bool fact_spf(struct facts *facts, const struct spf_fact **out);
+bool fact_spf_helo(struct facts *facts, const struct spf_fact **out);
+
+/*
+ * Of this process: the identities that were judged lately, and under which
+ * names domains are registered, each of which has a budget for its questions.
+ */
+struct spf_memory;
+struct spf_memory *spf_memory_new(size_t entries_max);
+void spf_memory_free(struct spf_memory *memory);
+size_t spf_memory_count(const struct spf_memory *memory);
+size_t spf_memory_size_bytes(const struct spf_memory *memory);
 
 #endif

@@ -15,6 +15,8 @@
 #include "common/mail/address.h"
 #include "policyd/facts/access_lists.h"
 #include "policyd/facts/domains.h"
+#include "policyd/facts/setting.h"
+#include "policyd/facts/spf.h"
 #include "policyd/rule.h"
 
 static struct slice
@@ -62,6 +64,47 @@ is_inbound(const struct request *req, const struct domains *domains)
 	       domains->recipient.is_local;
 }
 
+/* Anybody can write a sender's address; a client's comes from the network. */
+static bool
+can_be_forged(const struct access_entry *entry)
+{
+	switch (account_kind(entry->address)) {
+	case ACCOUNT_ADDRESS:
+	case ACCOUNT_ANY_DOMAIN:
+	case ACCOUNT_DOMAIN:
+	case ACCOUNT_SUBDOMAIN:
+	case ACCOUNT_TOP_DOMAIN:
+		return true;
+	case ACCOUNT_CATCH_ALL:
+	case ACCOUNT_CATCH_ALL_IP:
+	case ACCOUNT_NETWORK:
+	case ACCOUNT_WILDCARD_IP:
+	case ACCOUNT_IP:
+	case ACCOUNT_INVALID:
+		break;
+	}
+	return false;
+}
+
+static enum rule_status
+permit(const struct request *req, struct facts *facts,
+	const struct access_entry *entry, struct verdict *out)
+{
+	const struct setting *setting;
+	const struct spf_fact *spf;
+
+	if (!fact_setting(facts, &setting))
+		return RULE_UNREADY;
+	if (setting->whitelist_needs_spf && can_be_forged(entry) &&
+		!request_is_authenticated(req) && !req->client_is_trusted) {
+		if (!fact_spf(facts, &spf))
+			return RULE_UNREADY;
+		if (spf->result != SPF_PASS)
+			return RULE_PASS;
+	}
+	return rule_permit(out, describe(out, entry));
+}
+
 static enum rule_status
 judge(const struct request *req, struct facts *facts, struct verdict *out)
 {
@@ -79,7 +122,7 @@ judge(const struct request *req, struct facts *facts, struct verdict *out)
 	if (entry == NULL || !is_inbound(req, domains))
 		return RULE_PASS;
 	if (entry->is_white)
-		return rule_permit(out, describe(out, entry));
+		return permit(req, facts, entry, out);
 	return refuse(req, entry, ACCESS_INBOUND, out);
 }
 

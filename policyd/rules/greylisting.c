@@ -85,7 +85,7 @@ judge(const struct request *req, struct facts *facts, struct verdict *out)
 	const struct greylist_setting *greylist;
 	const struct setting *setting;
 	const struct triplet *seen;
-	const struct spf *spf;
+	const struct spf_fact *spf;
 
 	if (!is_stranger(req))
 		return RULE_PASS;
@@ -103,10 +103,12 @@ judge(const struct request *req, struct facts *facts, struct verdict *out)
 		effect_client_seen(out, req, seen);
 		return RULE_PASS;
 	}
-	if (!fact_spf(facts, &spf))
-		return RULE_UNREADY;
-	if (spf->result == SPF_PASS)
-		return RULE_PASS;
+	if (req->config->greylisting.bypass_spf) {
+		if (!fact_spf(facts, &spf))
+			return RULE_UNREADY;
+		if (spf->result == SPF_PASS)
+			return RULE_PASS;
+	}
 	return judge_triplet(req, setting, seen, out);
 }
 

@@ -14,6 +14,9 @@
 #include "policyd/facts/spf.h"
 #include "policyd/rule.h"
 
+/* RFC 7372, 3.2: SPF validation error. */
+#define SPF_UNKNOWN_ENHANCED "4.7.24"
+
 static bool
 lists(const struct config_list *list, struct slice word)
 {
@@ -47,13 +50,24 @@ may_be_forged(const struct request *req, const struct setting *setting)
 	       lists_pair(req, allowed, sender->local, SLICE("*"));
 }
 
+/* It may pass yet: what is not known now is not refused for good. */
+static enum rule_status
+wait_for_spf(struct verdict *out)
+{
+	rule_hint(out, "accepted with a login, or when the DNS answers that "
+		       "the domain authorizes the client");
+	return rule_defer(out, SPF_UNKNOWN_ENHANCED,
+		"SPF of this sender domain cannot be checked now, please try "
+		"again later");
+}
+
 static enum rule_status
 judge_stranger(const struct request *req, struct facts *facts,
 	struct verdict *out)
 {
 	const struct setting *setting;
 	const struct domains *domains;
-	const struct spf *spf;
+	const struct spf_fact *spf;
 
 	if (req->client_is_trusted || req->sender.full.len == 0)
 		return RULE_PASS;
@@ -70,6 +84,8 @@ judge_stranger(const struct request *req, struct facts *facts,
 			return RULE_UNREADY;
 		if (spf->result == SPF_PASS)
 			return RULE_PASS;
+		if (spf->result == SPF_TEMPERROR)
+			return wait_for_spf(out);
 	}
 	rule_hint(out,
 		"accepted with a login, from a trusted client, or with %.*s in "

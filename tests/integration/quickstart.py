@@ -18,7 +18,8 @@ INSTALLED = os.path.join(RUN, "installed")
 os.environ["POLICYD_BIN"] = os.path.join(INSTALLED, "bin")
 os.environ["POLICYD_SBIN"] = os.path.join(INSTALLED, "sbin")
 
-from harness.daemon import Policyd  # noqa: E402 (reads the environment)
+from harness.daemon import WITH_SPF, Policyd  # noqa: E402 (environment)
+from harness.dns import Answer, DnsServer  # noqa: E402
 from harness.mariadb import MariaDB  # noqa: E402
 from harness.ports import free_ports  # noqa: E402
 from harness.postfix import Postfix  # noqa: E402
@@ -30,10 +31,19 @@ SETTINGS = {
     "policyd.reply_code": "yes",
     "greylisting.tell_delay": "yes",
     "greylisting.block_expire": "%ds" % DELAY_SECONDS,
+    **WITH_SPF,
+}
+# What the DNS says here; that nobody but 198.51.100.1 sends for the bank.
+ZONE = {
+    "sender.example": Answer(TXT="no SPF record"),
+    "bank.example": Answer(
+        TXT="v=spf1 ip4:198.51.100.1 -all exp=why.bank.example"),
+    "why.bank.example": Answer(TXT="%{i} is not one of our servers"),
 }
 SOCKET_PATH_MAX = 100
 ALICE, BOB = "alice@example.com", "bob@example.com"
 STRANGER = "news@sender.example"
+FORGED = "service@bank.example"
 STRANGERS_ADDRESS = "192.0.2.10"
 
 
@@ -91,13 +101,16 @@ def send_mail(daemon, postfix):
     time.sleep(DELAY_SECONDS + 1)
     second = send(postfix.session(STRANGERS_ADDRESS,
                                   on_exchange=show_exchange), STRANGER, ALICE)
+    heading("A stranger pretends to be a bank, whose SPF record says no")
+    forged = send(postfix.session(STRANGERS_ADDRESS,
+                                  on_exchange=show_exchange), FORGED, ALICE)
     heading("%s, logged in, may send 2 messages an hour, and sends 3" % BOB)
     run_ctl(daemon, "throttle", "set", BOB, "outbound", "--max-msgs", "2",
             "--period", "1h")
     third = [send(postfix.submission(BOB, on_exchange=show_exchange), BOB,
                   "friend@elsewhere.example") for _ in range(3)]
-    expected = [451, 250, 250, 250, 554]
-    got = [reply.code for reply in [first, second] + third]
+    expected = [451, 250, 550, 250, 250, 554]
+    got = [reply.code for reply in [first, second, forged] + third]
     if got != expected:
         say("\nquickstart: expected the codes %s, got %s; the log is %s" % (
             expected, got, daemon.log_path))
@@ -173,7 +186,9 @@ def serve(directory, is_once):
         servers.callback(mariadb.stop)
         mariadb.install()
         say("Making the tables: policyctl db migrate")
-        daemon.configure(**SETTINGS).migrate()
+        dns = servers.enter_context(DnsServer(ZONE))
+        daemon.configure(**SETTINGS, **{
+            "dns.resolver": dns.address}).migrate()
         say("Starting policyd and a private Postfix for example.com, with"
             " %s and %s" % (ALICE, BOB))
         servers.callback(daemon.stop)

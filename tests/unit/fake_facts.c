@@ -126,6 +126,7 @@ KIND(fact_kind_greylist_whitelist, FACT_GREYLIST_WHITELIST, NULL);
 KIND(fact_kind_greylist_setting, FACT_GREYLIST_SETTING, NULL);
 KIND(fact_kind_triplet, FACT_TRIPLET, NULL);
 KIND(fact_kind_spf, FACT_SPF, NULL);
+KIND(fact_kind_spf_helo, FACT_SPF_HELO, NULL);
 KIND(fact_kind_host, FACT_HOST, NULL);
 KIND(fact_kind_rdns, FACT_RDNS, NULL);
 KIND(fact_kind_reputation, FACT_REPUTATION, NULL);
@@ -142,7 +143,8 @@ FACT(roles, fact_login_roles, fact_kind_login_roles)
 FACT(list_match, fact_greylist_whitelist, fact_kind_greylist_whitelist)
 FACT(greylist_setting, fact_greylist_setting, fact_kind_greylist_setting)
 FACT(triplet, fact_triplet, fact_kind_triplet)
-FACT(spf, fact_spf, fact_kind_spf)
+FACT(spf_fact, fact_spf, fact_kind_spf)
+FACT(spf_fact, fact_spf_helo, fact_kind_spf_helo)
 FACT(limits, fact_limits, fact_kind_limits)
 FACT(host, fact_host, fact_kind_host)
 FACT(rdns, fact_rdns, fact_kind_rdns)

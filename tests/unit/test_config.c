@@ -62,7 +62,7 @@ START_TEST(an_empty_file_gives_the_defaults)
 	ck_assert_str_eq(config->policyd.control.path, "/run/policyd/control");
 	ck_assert_str_eq(config->policyd.user, "policyd");
 	ck_assert_str_eq(config->policyd.group, "");
-	ck_assert_uint_eq(config->policyd.decision_deadline_ms, 5000);
+	ck_assert_uint_eq(config->policyd.decision_deadline_ms, 10000);
 	ck_assert(!config->policyd.reply_code);
 	ck_assert_uint_eq(config->limits.line_bytes, 8192);
 	ck_assert_uint_eq(config->limits.idle_timeout_ms, 600000);

@@ -56,6 +56,25 @@ instances_add(struct instances *instances, const struct request *req)
 	n_instances++;
 }
 
+static bool has_header;
+
+bool
+instances_has_header(const struct instances *instances,
+	const struct request *req)
+{
+	(void)instances;
+	(void)req;
+	return has_header;
+}
+
+void
+instances_set_header(struct instances *instances, const struct request *req)
+{
+	(void)instances;
+	(void)req;
+	has_header = true;
+}
+
 void
 instances_fill(struct instances *instances, struct request *req)
 {
@@ -83,7 +102,7 @@ done(struct decision *decision, void *arg)
 }
 
 static struct setting setting;
-static const struct spf unchecked = { SPF_NOT_CHECKED };
+static const struct spf_fact unchecked = { .result = SPF_NONE };
 static const struct list_match no_white = { 0 };
 static const struct greylist_setting on = { .is_found = true,
 	.is_active = true };

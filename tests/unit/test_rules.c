@@ -128,8 +128,8 @@ static const struct greylist_setting off = { .is_found = true };
 static const struct greylist_setting no_row = { 0 };
 static const struct setting quiet = { 0 };
 static const struct setting telling = { .greylisting_tell_delay = true };
-static const struct spf unchecked = { SPF_NOT_CHECKED };
-static const struct spf vouched = { SPF_PASS };
+static const struct spf_fact unchecked = { .result = SPF_NONE };
+static const struct spf_fact vouched = { .result = SPF_PASS };
 static const struct triplet client_passed = { .client_has_passed = true };
 static const struct triplet never_seen = { 0 };
 static const struct triplet early = { .is_known = true,
@@ -147,7 +147,7 @@ static const struct greylist_case {
 	const struct list_match *white;
 	const struct greylist_setting *greylist;
 	const struct setting *setting;
-	const struct spf *spf;
+	const struct spf_fact *spf;
 	const struct triplet *triplet;
 	const char *text; /* NULL: no objection */
 	const char *effects;
@@ -170,6 +170,9 @@ static const struct greylist_case {
 		&on, &quiet, NULL, &client_passed, NULL, "client" },
 	{ "SPF pass", "", STRANGER, &no_white, &on, &quiet, &vouched,
 		&never_seen, NULL, "" },
+	{ "SPF pass does not count", "[greylisting]\nbypass_spf = no\n",
+		STRANGER, &no_white, &on, &quiet, NULL, &never_seen, SORRY,
+		"new" },
 	{ "first contact", "", STRANGER, &no_white, &on, &quiet, &unchecked,
 		&never_seen, SORRY, "new" },
 	{ "null sender too", "",
@@ -491,6 +494,58 @@ static const struct {
 		&black_own, RULE_FINAL, VERDICT_REJECT, "Blacklisted" },
 };
 
+static const struct access_entry white_sender = { .account = SLICE_INIT("@."),
+	.address = SLICE_INIT("@remote.example"),
+	.is_white = true };
+static const struct access_entry white_client = { .account = SLICE_INIT("@."),
+	.address = SLICE_INIT("192.0.2.7"),
+	.is_white = true };
+
+/* Whose address anybody can write has to pass SPF, when that is asked for. */
+START_TEST(whitelist_needs_spf)
+{
+	static const struct setting needs = { .whitelist_needs_spf = true };
+	static const struct spf_fact softfail = { .result = SPF_SOFTFAIL };
+	static const struct {
+		const struct access_entry *entry;
+		const struct setting *setting;
+		const struct spf_fact *spf; /* NULL: not asked for */
+		const char *more;
+		enum rule_status status;
+	} rows[] = {
+		{ &white_sender, &needs, &vouched, "", RULE_PERMIT },
+		{ &white_sender, &needs, &softfail, "", RULE_PASS },
+		{ &white_sender, &needs, NULL, "", RULE_UNREADY },
+		{ &white_sender, &quiet, NULL, "", RULE_PERMIT },
+		{ &white_client, &needs, NULL, "", RULE_PERMIT },
+		{ &white_sender, &needs, NULL, "sasl_username=u@example.com\n",
+			RULE_PERMIT },
+	};
+	static const struct domains ours = { .recipient.is_local = true };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct access access = {
+			.first = { [ACCESS_INBOUND] = rows[i].entry }
+		};
+		struct str attributes;
+
+		str_init(&attributes, 1024);
+		str_printf(&attributes, "protocol_state=RCPT\n" STRANGER "%s",
+			rows[i].more);
+		begin("", str_text(&attributes));
+		facts_put(&facts, &fact_kind_access, &access);
+		facts_put(&facts, &fact_kind_domains, &ours);
+		facts_put(&facts, &fact_kind_setting, rows[i].setting);
+		if (rows[i].spf != NULL)
+			facts_put(&facts, &fact_kind_spf, rows[i].spf);
+		ck_assert_msg(judge(RULE_ID_amavisd_wblist) == rows[i].status,
+			"row %zu", i);
+		str_free(&attributes);
+		end();
+	}
+}
+END_TEST
+
 START_TEST(wblist)
 {
 	const struct access access = {
@@ -507,6 +562,7 @@ START_TEST(wblist)
 	facts_init(&facts, &req, NULL);
 	facts_put(&facts, &fact_kind_access, &access);
 	facts_put(&facts, &fact_kind_domains, wblist_rows[_i].domains);
+	facts_put(&facts, &fact_kind_setting, &quiet);
 	ck_assert_msg(judge(RULE_ID_amavisd_wblist) == wblist_rows[_i].status,
 		"%s", wblist_rows[_i].name);
 	ck_assert_msg(verdict.action == wblist_rows[_i].action, "%s",
@@ -547,6 +603,7 @@ main(void)
 	tcase_add_loop_test(tcase, greylisting, 0,
 		sizeof(greylist_cases) / sizeof(greylist_cases[0]));
 	tcase_add_test(tcase, greylisting_waits);
+	tcase_add_test(tcase, whitelist_needs_spf);
 	tcase_add_loop_test(tcase, wblist, 0,
 		sizeof(wblist_rows) / sizeof(wblist_rows[0]));
 	tcase_add_test(tcase, wblist_hint);

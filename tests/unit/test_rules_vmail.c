@@ -67,7 +67,8 @@ put(const struct fact_kind *kind, const void *value)
 		facts_put(&facts, kind, value);
 }
 
-/* The reply text, "" for no objection, "?" when it waits. */
+/* The reply text, with its code if it is deferred; "" for no objection, "?"
+ * when it waits. */
 static const char *
 judge(enum rule_id id)
 {
@@ -78,8 +79,11 @@ judge(enum rule_id id)
 	case RULE_UNREADY:
 		return "?";
 	case RULE_FINAL:
-		ck_assert_int_eq(verdict.action, VERDICT_REJECT);
 		ck_assert_uint_gt(verdict.hint.len, 0);
+		if (verdict.action == VERDICT_DEFER)
+			return arena_printf(arena, "%s %.*s", verdict.enhanced,
+				SLICE_ARG(verdict.text));
+		ck_assert_int_eq(verdict.action, VERDICT_REJECT);
 		return slice_copy(arena, verdict.text).ptr;
 	case RULE_PERMIT:
 		break;
@@ -105,14 +109,15 @@ static const struct domains backup = {
 	.sender = { .is_local = true, .is_backup_mx = true },
 	.sender_to_recipient = DOMAIN_SAME,
 };
-static const struct spf no_spf = { SPF_NOT_CHECKED };
-static const struct spf vouched = { SPF_PASS };
+static const struct spf_fact no_spf = { .result = SPF_NONE };
+static const struct spf_fact spf_later = { .result = SPF_TEMPERROR };
+static const struct spf_fact vouched = { .result = SPF_PASS };
 
 static const struct forged_case {
 	const char *name, *config, *attributes;
 	const struct setting *setting;
 	const struct domains *domains;
-	const struct spf *spf;
+	const struct spf_fact *spf;
 	const char *text;
 } forged_cases[] = {
 	{ "trusted client", "[mail]\ntrusted_networks = 192.0.2.0/24\n", FORGER,
@@ -139,6 +144,9 @@ static const struct forged_case {
 	{ "backup MX is not ours (D12)", "", FORGER, &usual, &backup, NULL,
 		"" },
 	{ "SPF pass", "", FORGER, &usual, &hosted, &vouched, "" },
+	{ "SPF not known now", "", FORGER, &usual, &hosted, &spf_later,
+		"4.7.24 SPF of this sender domain cannot be checked now, "
+		"please try again later" },
 	{ "SPF not asked", SECTION "check_spf = no\n", FORGER, &usual, &hosted,
 		NULL, AUTH_REQUIRED },
 	{ "setting unknown", "", FORGER, NULL, NULL, NULL, "?" },

@@ -142,6 +142,40 @@ START_TEST(the_sender_says_whether_it_may_be_forged)
 }
 END_TEST
 
+/* What a sender's domain has set comes before the recipient's. */
+START_TEST(spf_settings_of_both_sides)
+{
+	const struct setting *setting;
+
+	fake_world_begin(&world, "[spf]\npermerror = defer\n");
+	fake_world_put(&world, &table_setting,
+		"@ours.example|spf.fail|header\n"
+		"@ours.example|spf.softfail|defer\n"
+		"@ours.example|spf.helo_fail|nothing\n"
+		"@a.example|spf.sender_softfail|reject\n"
+		"@b.example|spf.sender_softfail|recipient\n"
+		"@b.example|spf.fail|nothing\n");
+	fake_world_ask(&world, "protocol_state=RCPT\nsender=x@a.example\n"
+			       "recipient=y@ours.example\n");
+	ck_assert(fact_setting(&world.facts, &setting));
+	ck_assert_int_eq(setting->spf_action[SPF_CASE_FAIL], SPF_ACTION_HEADER);
+	ck_assert_int_eq(setting->spf_action[SPF_CASE_SOFTFAIL],
+		SPF_ACTION_REJECT);
+	ck_assert_int_eq(setting->spf_action[SPF_CASE_TEMPERROR],
+		SPF_ACTION_HEADER);
+	ck_assert_int_eq(setting->spf_action[SPF_CASE_PERMERROR],
+		SPF_ACTION_DEFER);
+	ck_assert_int_eq(setting->spf_helo_fail, SPF_ACTION_NOTHING);
+	fake_world_ask(&world, "protocol_state=RCPT\nsender=x@b.example\n"
+			       "recipient=y@ours.example\n");
+	ck_assert(fact_setting(&world.facts, &setting));
+	ck_assert_int_eq(setting->spf_action[SPF_CASE_FAIL], SPF_ACTION_HEADER);
+	ck_assert_int_eq(setting->spf_action[SPF_CASE_SOFTFAIL],
+		SPF_ACTION_DEFER);
+	fake_world_end(&world);
+}
+END_TEST
+
 START_TEST(the_file_is_in_force_without_rows)
 {
 	const struct setting *setting;
@@ -237,8 +271,20 @@ static const struct {
 		"reject_sender_login_mismatch.check_forged_sender, "
 		"reject_sender_login_mismatch.may_send_as, "
 		"reject_sender_login_mismatch.allow_list_members, "
-		"throttle.count, throttle.over_limit and "
-		"greylisting.tell_delay" },
+		"throttle.count, throttle.over_limit, "
+		"greylisting.tell_delay, "
+		"amavisd_wblist.whitelist_needs_spf, spf.fail, spf.softfail, "
+		"spf.temperror, spf.permerror, spf.sender_fail, "
+		"spf.sender_softfail, spf.sender_temperror, "
+		"spf.sender_permerror and spf.helo_fail" },
+	{ "spf.fail", "defer", "" },
+	{ "spf.fail", "recipient",
+		"spf.fail is reject, defer, header or nothing, not "
+		"\"recipient\"" },
+	{ "spf.sender_fail", "recipient", "" },
+	{ "spf.sender_permerror", "no",
+		"spf.sender_permerror is reject, defer, header, nothing or "
+		"recipient, not \"no\"" },
 	{ "greylisting.mode", "on",
 		"greylisting.mode is off, observe or enforce, not \"on\"" },
 	{ "throttle.count", "", "throttle.count is user or domain, not \"\"" },
@@ -271,6 +317,9 @@ static const struct {
 		"default" },
 	{ "@.", "throttle.on_error", "accept", "policyd.conf" },
 	{ "@.", "greylisting.tell_delay", "no", "policyd.conf" },
+	{ "@.", "spf.softfail", "header", "policyd.conf" },
+	{ "@.", "spf.helo_fail", "reject", "policyd.conf" },
+	{ "@.", "spf.sender_fail", "recipient", "default" },
 };
 
 START_TEST(a_view_tells_where_a_value_is_from)
@@ -338,6 +387,7 @@ main(void)
 
 	tcase_add_loop_test(tc, the_most_specific_account_has_its_way, 0,
 		N(modes));
+	tcase_add_test(tc, spf_settings_of_both_sides);
 	tcase_add_test(tc, everything_that_may_be_set_is_set);
 	tcase_add_test(tc, the_sender_says_whether_it_may_be_forged);
 	tcase_add_test(tc, the_file_is_in_force_without_rows);

@@ -14,6 +14,16 @@ SANITIZER = re.compile(
     r"|Sanitizer has encountered a fatal error|DEADLYSIGNAL")
 
 
+# Most tests have no DNS that knows their senders; None brings the default
+# back.
+WITHOUT_SPF = {
+    "spf.mode": "off",
+    "greylisting.bypass_spf": "no",
+    "reject_sender_login_mismatch.check_spf": "no",
+}
+WITH_SPF = {name: None for name in WITHOUT_SPF}
+
+
 def settings_for(directory, database, ports, **more):
     """The settings of a test, as a dictionary of "section.key"."""
     settings = {
@@ -29,6 +39,7 @@ def settings_for(directory, database, ports, **more):
         # Tests turn the clock and look at what has expired.
         "cleanup.enabled": "no",
     }
+    settings.update(WITHOUT_SPF)
     for name in ("iredapd", "vmail", "policyd", "amavisd"):
         section = name + "_db."
         settings[section + "socket"] = database.socket
