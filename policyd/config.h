@@ -163,6 +163,7 @@ struct config {
 		char *trust_anchor;
 		uint64_t timeout_ms, cache_bytes;
 		uint64_t queries; /* under way at once */
+		uint64_t queries_per_domain;
 	} dns;
 
 	/* [rules] order; and mode, on_error in a section for each rule */

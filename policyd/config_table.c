@@ -320,6 +320,8 @@ static const struct config_setting settings[] = {
 		CONFIG_RESTART, "memory for answers, for each process"),
 	NUMBER("dns", "queries", dns.queries, "2000", 10, 100000,
 		CONFIG_RESTART, "questions under way at once, for each process"),
+	NUMBER("dns", "queries_per_domain", dns.queries_per_domain, "50", 1, 100000,
+		CONFIG_RESTART, "those of them that the mail of one sender's domain may cause"),
 	PATH("dns", "trust_anchor", dns.trust_anchor, "", 0, PATH_LENGTH_MAX,
 		CONFIG_RESTART, "keys to validate answers from; empty for no DNSSEC"),
 

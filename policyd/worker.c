@@ -352,6 +352,7 @@ open_dns(struct sources *sources)
 		.trust_anchor = config->dns.trust_anchor,
 		.cache_bytes = config->dns.cache_bytes,
 		.queries_max = config->dns.queries,
+		.queries_per_payer = config->dns.queries_per_domain,
 	};
 
 	for (size_t i = 0; i < config->dns.resolvers.n; i++)

@@ -8,6 +8,7 @@
 #include <unbound.h>
 
 #include "common/base/log.h"
+#include "common/base/map.h"
 #include "common/base/mem.h"
 #include "common/io/loop.h"
 
@@ -24,20 +25,27 @@
  */
 #define AVOIDED_SECONDS "10"
 
+/* What a question is found by: its name in wire form, two bytes of type. */
+#define KEY_MAX (DNS_NAME_MAX + 2)
+
 TAILQ_HEAD(query_list, dns_query);
-LIST_HEAD(question_list, question);
 
 struct dns {
 	struct loop *loop;
 	struct ub_ctx *ctx; /* NULL: could not be made, see error */
 	char error[ERROR_MAX];
-	size_t queries_max;
-	struct question_list questions;
-	size_t n_questions;
-	struct query_list queries;
+	size_t queries_max, queries_per_payer;
+	struct map *questions;   /* under way */
+	struct map *payers;      /* of those */
+	size_t n_paid;           /* questions that have a payer */
 	struct query_list ready; /* answered; done is called this turn */
 	size_t n_ready;
 	struct loop_turn *turn;
+};
+
+struct payer {
+	struct slice name; /* owned */
+	size_t n_questions;
 };
 
 /*
@@ -47,21 +55,21 @@ struct dns {
  * libunbound has called back.
  */
 struct question {
-	LIST_ENTRY(question) link;
 	struct dns *dns;
-	struct dns_query *query; /* NULL: nobody waits for it */
-	bool is_being_asked;     /* within ub_resolve_event() */
-	bool is_answered;        /* in that, so that it has to be freed there */
+	struct dns_name name;
+	enum dns_type type;
+	struct payer *payer;       /* NULL: nobody's */
+	struct query_list waiting; /* empty: nobody waits for it */
+	bool is_being_asked;       /* within ub_resolve_event() */
+	bool is_answered; /* in that, so that it has to be freed there */
 };
 
 struct dns_query {
 	TAILQ_ENTRY(dns_query) link;
 	struct dns *dns;
-	struct question *question; /* NULL: in dns->ready */
+	struct question *question; /* it waits for it; NULL: in dns->ready */
 	struct loop_timer *deadline;
-	struct dns_name name;
-	enum dns_type type;
-	struct arena *arena; /* of the answer */
+	struct arena *arena; /* of the answer; NULL: it has nothing there */
 	struct dns_answer answer;
 	dns_done_fn *done;
 	void *arg;
@@ -73,7 +81,7 @@ static void
 leave_question(struct dns_query *query)
 {
 	if (query->question != NULL)
-		query->question->query = NULL;
+		TAILQ_REMOVE(&query->question->waiting, query, link);
 	query->question = NULL;
 }
 
@@ -85,7 +93,6 @@ finish(struct dns_query *query)
 
 	leave_question(query);
 	loop_timer_clear(query->deadline);
-	TAILQ_REMOVE(&dns->queries, query, link);
 	TAILQ_INSERT_TAIL(&dns->ready, query, link);
 	dns->n_ready++;
 	loop_turn_ask(dns->turn);
@@ -99,10 +106,18 @@ fail(struct dns_query *query, const char *reason)
 	finish(query);
 }
 
+/* Made when there is something to put in, not while the query waits. */
+static struct arena *
+arena_of(struct dns_query *query)
+{
+	if (query->arena == NULL)
+		query->arena = arena_new(DNS_ANSWER_ARENA_MAX);
+	return query->arena;
+}
+
 static void
 free_query(struct dns_query *query)
 {
-	leave_question(query);
 	loop_timer_free(query->deadline);
 	arena_free(query->arena);
 	x_free(query);
@@ -138,6 +153,111 @@ static void
 on_deadline(void *arg)
 {
 	fail(arg, "there was no answer in time");
+}
+
+void
+dns_cancel(struct dns_query *query)
+{
+	if (query == NULL)
+		return;
+	if (query->question != NULL)
+		leave_question(query);
+	else
+		take_from_ready(query);
+	free_query(query);
+}
+
+static void
+cancel_all(struct query_list *list)
+{
+	while (!TAILQ_EMPTY(list))
+		dns_cancel(TAILQ_FIRST(list));
+}
+
+/* --- payers ------------------------------------------------------------ */
+
+static size_t
+n_questions_of(const struct dns *dns, struct slice payer_name)
+{
+	const struct payer *payer = map_get(dns->payers, payer_name);
+
+	return payer != NULL ? payer->n_questions : 0;
+}
+
+/* Of the places of all payers; what nobody pays for has the others. */
+static size_t
+n_places_left(const struct dns *dns)
+{
+	return dns->queries_max - dns->queries_max / 4 - dns->n_paid;
+}
+
+/* Why the payer may not have one more question asked; NULL: it may. */
+static const char *
+refusal(struct dns_query *query, struct slice payer_name)
+{
+	const struct dns *dns = query->dns;
+	size_t n, n_left;
+
+	if (map_count(dns->questions) >= dns->queries_max)
+		return "too many questions are under way";
+	if (payer_name.len == 0)
+		return NULL;
+	n = n_questions_of(dns, payer_name);
+	n_left = n_places_left(dns);
+	if (n >= dns->queries_per_payer)
+		return arena_printf(arena_of(query),
+			"%.*s has %zu questions under way, as many as [dns] "
+			"queries_per_domain allows",
+			SLICE_ARG(payer_name), n);
+	if (n_left == 0 || n > n_left / 4)
+		return arena_printf(arena_of(query),
+			"with %zu questions under way for other senders, %.*s "
+			"may not have more than %zu; see [dns] queries",
+			dns->n_paid - n, SLICE_ARG(payer_name), n);
+	return NULL;
+}
+
+static void
+charge(struct question *question, struct slice payer_name)
+{
+	struct dns *dns = question->dns;
+	struct payer *payer;
+
+	if (payer_name.len == 0)
+		return;
+	payer = map_get(dns->payers, payer_name);
+	if (payer == NULL) {
+		payer = x_new(struct payer);
+		payer->name = (struct slice){ slice_strdup(payer_name),
+			payer_name.len };
+		map_put(dns->payers, payer_name, payer);
+	}
+	question->payer = payer;
+	payer->n_questions++;
+	dns->n_paid++;
+}
+
+static void
+free_payer(void *arg)
+{
+	struct payer *payer = arg;
+
+	x_free((char *)(uintptr_t)payer->name.ptr);
+	x_free(payer);
+}
+
+static void
+discharge(struct question *question)
+{
+	struct payer *payer = question->payer;
+
+	if (payer == NULL)
+		return;
+	question->dns->n_paid--;
+	if (--payer->n_questions > 0)
+		return;
+	map_remove(question->dns->payers, payer->name);
+	free_payer(payer);
 }
 
 /* --- answers ----------------------------------------------------------- */
@@ -187,12 +307,13 @@ take_message(struct dns_query *query, const struct dns_message *message)
 static void
 take_packet(struct dns_query *query, struct slice packet)
 {
+	const struct question *question = query->question;
 	struct dns_message message;
 	const char *err;
 
-	if (dns_message_parse(query->arena, packet, &query->name, query->type,
-		    &message, &err) < 0)
-		fail(query, arena_printf(query->arena,
+	if (dns_message_parse(arena_of(query), packet, &question->name,
+		    question->type, &message, &err) < 0)
+		fail(query, arena_printf(arena_of(query),
 				    "the answer cannot be used: %s", err));
 	else
 		take_message(query, &message);
@@ -202,19 +323,30 @@ static void
 take_bogus(struct dns_query *query, const char *why)
 {
 	query->answer = (struct dns_answer){ .status = DNS_BOGUS,
-		.reason = arena_printf(query->arena,
+		.reason = arena_printf(arena_of(query),
 			"its signatures do not fit: %.200s",
 			why != NULL ? why : "no reason was given") };
 	finish(query);
 }
 
-static void
-free_question(struct question *question)
+static struct slice
+key_of(const struct dns_name *name, enum dns_type type, char key[KEY_MAX])
 {
-	LIST_REMOVE(question, link);
-	question->dns->n_questions--;
-	if (question->query != NULL)
-		question->query->question = NULL;
+	memcpy(key, name->wire, name->len);
+	key[name->len] = (char)((unsigned)type >> 8);
+	key[name->len + 1] = (char)((unsigned)type & 0xff);
+	return (struct slice){ key, name->len + 2u };
+}
+
+static void
+end_question(struct question *question)
+{
+	char key[KEY_MAX];
+
+	assert(TAILQ_EMPTY(&question->waiting));
+	map_remove(question->dns->questions,
+		key_of(&question->name, question->type, key));
+	discharge(question);
 	x_free(question);
 }
 
@@ -224,11 +356,11 @@ on_answer(void *arg, int rcode, void *packet, int packet_len, int security,
 	char *why_bogus, int was_ratelimited)
 {
 	struct question *question = arg;
-	struct dns_query *query = question->query;
+	struct dns_query *query;
 
 	(void)was_ratelimited;
-	if (query != NULL) {
-		query->arena = arena_new(DNS_ANSWER_ARENA_MAX);
+	/* Each way out finishes the query, and with that takes it away. */
+	while ((query = TAILQ_FIRST(&question->waiting)) != NULL) {
 		query->answer.is_secure = security == SEC_SECURE;
 		query->answer.is_from_cache = question->is_being_asked;
 		if (security == SEC_BOGUS)
@@ -242,35 +374,73 @@ on_answer(void *arg, int rcode, void *packet, int packet_len, int security,
 	if (question->is_being_asked)
 		question->is_answered = true;
 	else
-		free_question(question);
+		end_question(question);
 }
 
 /* --- questions --------------------------------------------------------- */
 
-static void
-put_question(struct dns_query *query)
+static struct question *
+new_question(struct dns *dns, const struct dns_name *name, enum dns_type type,
+	struct slice payer_name)
 {
-	struct dns *dns = query->dns;
 	struct question *question = x_new(struct question);
+	char key[KEY_MAX];
+
+	question->dns = dns;
+	question->name = *name;
+	question->type = type;
+	TAILQ_INIT(&question->waiting);
+	map_put(dns->questions, key_of(name, type, key), question);
+	charge(question, payer_name);
+	return question;
+}
+
+static void
+join(struct dns_query *query, struct question *question)
+{
+	query->question = question;
+	TAILQ_INSERT_TAIL(&question->waiting, query, link);
+}
+
+static void
+put_question(struct question *question)
+{
 	char name[DNS_NAME_TEXT_MAX];
 	int error;
 
-	question->dns = dns;
-	question->query = query;
-	query->question = question;
-	LIST_INSERT_HEAD(&dns->questions, question, link);
-	dns->n_questions++;
 	question->is_being_asked = true;
-	error = ub_resolve_event(dns->ctx, dns_name_format(&query->name, name),
-		(int)query->type, CLASS_IN, question, on_answer, NULL);
+	error = ub_resolve_event(question->dns->ctx,
+		dns_name_format(&question->name, name), (int)question->type,
+		CLASS_IN, question, on_answer, NULL);
 	question->is_being_asked = false;
-	if (error != 0 || question->is_answered) {
-		const bool is_answered = question->is_answered;
+	if (error != 0 && !question->is_answered)
+		fail(TAILQ_FIRST(&question->waiting), ub_strerror(error));
+	if (error != 0 || question->is_answered)
+		end_question(question);
+}
 
-		free_question(question);
-		if (!is_answered)
-			fail(query, ub_strerror(error));
+static void
+ask(struct dns_query *query, const struct dns_name *name, enum dns_type type,
+	struct slice payer_name)
+{
+	struct dns *dns = query->dns;
+	struct question *question;
+	const char *reason;
+	char key[KEY_MAX];
+
+	question = map_get(dns->questions, key_of(name, type, key));
+	if (question != NULL) {
+		join(query, question);
+		return;
 	}
+	reason = refusal(query, payer_name);
+	if (reason != NULL) {
+		fail(query, reason);
+		return;
+	}
+	question = new_question(dns, name, type, payer_name);
+	join(query, question);
+	put_question(question);
 }
 
 static void
@@ -289,40 +459,25 @@ can_be_asked_for(enum dns_type type)
 
 struct dns_query *
 dns_ask(struct dns *dns, struct slice name, enum dns_type type,
-	uint64_t deadline_ms, dns_done_fn *done, void *arg)
+	uint64_t deadline_ms, struct slice payer, dns_done_fn *done, void *arg)
 {
 	struct dns_query *query = x_new(struct dns_query);
+	struct dns_name wire;
 
 	assert(can_be_asked_for(type));
 	query->dns = dns;
-	query->type = type;
 	query->done = done;
 	query->arg = arg;
 	query->deadline = loop_timer_new(dns->loop, on_deadline, query);
-	TAILQ_INSERT_TAIL(&dns->queries, query, link);
 	if (dns->ctx == NULL) {
 		fail(query, dns->error);
-	} else if (!dns_name_parse(name, &query->name)) {
+	} else if (!dns_name_parse(name, &wire)) {
 		no_such_name(query);
-	} else if (dns->n_questions >= dns->queries_max) {
-		fail(query, "too many questions are under way");
 	} else {
 		loop_timer_set(query->deadline, deadline_ms);
-		put_question(query);
+		ask(query, &wire, type, slice_part(payer, 0, DNS_PAYER_MAX));
 	}
 	return query;
-}
-
-void
-dns_cancel(struct dns_query *query)
-{
-	if (query == NULL)
-		return;
-	if (query->question != NULL)
-		TAILQ_REMOVE(&query->dns->queries, query, link);
-	else
-		take_from_ready(query);
-	free_query(query);
 }
 
 /* --- setting up -------------------------------------------------------- */
@@ -453,38 +608,31 @@ dns_new(struct loop *loop, const struct dns_config *config)
 
 	dns->loop = loop;
 	dns->queries_max = config->queries_max;
-	LIST_INIT(&dns->questions);
-	TAILQ_INIT(&dns->queries);
+	dns->queries_per_payer = config->queries_per_payer;
+	dns->questions = map_new();
+	dns->payers = map_new();
 	TAILQ_INIT(&dns->ready);
 	dns->turn = loop_turn_new(loop, on_turn, dns);
 	open_context(dns, config);
 	return dns;
 }
 
-static void
-free_queries(struct query_list *list)
-{
-	struct dns_query *query;
-
-	while ((query = TAILQ_FIRST(list)) != NULL) {
-		TAILQ_REMOVE(list, query, link);
-		free_query(query);
-	}
-}
-
 void
 dns_free(struct dns *dns)
 {
-	struct question *question;
+	struct slice key;
+	size_t at = 0;
+	void *value;
 
 	if (dns == NULL)
 		return;
-	free_queries(&dns->queries);
-	free_queries(&dns->ready);
+	while (map_next(dns->questions, &at, &key, &value))
+		cancel_all(&((struct question *)value)->waiting);
+	cancel_all(&dns->ready);
 	/* It calls back for some of what was under way, but not for all. */
 	ub_ctx_delete(dns->ctx);
-	while ((question = LIST_FIRST(&dns->questions)) != NULL)
-		free_question(question);
+	map_free(dns->questions, x_free);
+	map_free(dns->payers, free_payer);
 	loop_turn_free(dns->turn);
 	x_free(dns);
 }

@@ -74,7 +74,8 @@ ask(struct spf_check *check, struct spf_question *question)
 	pending->question = question;
 	LIST_INSERT_HEAD(&check->pending, pending, link);
 	pending->query = dns_ask(check->dns, question->name, question->type,
-		check->config.question_ms, on_answer, pending);
+		check->config.question_ms, check->config.payer, on_answer,
+		pending);
 }
 
 /* An outcome is told in a turn of its own: there is just one way to end. */

@@ -198,7 +198,7 @@ ask(struct part *part, const struct config *config, const char *item,
 	listing->weight = part->list.weight;
 	part->query = dns_ask(lookup->sources->dns,
 		slice_of(dnsbl_query_name(&part->list, client, name)),
-		DNS_TYPE_A, config->dns.timeout_ms, on_answer, part);
+		DNS_TYPE_A, config->dns.timeout_ms, SLICE(""), on_answer, part);
 }
 
 struct reputation_lookup *

@@ -36,7 +36,7 @@ static bool is_ready;
 
 struct dns_query *
 dns_ask(struct dns *dns, struct slice name, enum dns_type type,
-	uint64_t deadline_ms, dns_done_fn *done, void *arg)
+	uint64_t deadline_ms, struct slice payer, dns_done_fn *done, void *arg)
 {
 	struct dns_query *query = &queries[n_queries++];
 
@@ -44,6 +44,7 @@ dns_ask(struct dns *dns, struct slice name, enum dns_type type,
 	ck_assert_uint_le(n_queries, QUERIES_MAX);
 	ck_assert_int_eq(type, DNS_TYPE_A);
 	ck_assert_uint_eq(deadline_ms, 3000);
+	ck_assert_uint_eq(payer.len, 0);
 	snprintf(query->name, sizeof(query->name), "%.*s", SLICE_ARG(name));
 	query->is_waiting = true;
 	query->done = done;
