@@ -65,7 +65,9 @@ gather_texts(const struct decision *decision,
 
 	for (size_t i = 0; i < N_ATTRIBUTES; i++)
 		texts[i] = req->attribute[attributes[i]];
-	texts[RECORD_REPLY] = decision->rule < 0 ? SLICE("") : decision->reply;
+	texts[RECORD_REPLY] = decision->rule < 0 && !decision->has_header
+				      ? SLICE("")
+				      : decision->reply;
 	texts[RECORD_SENDER_BARE] = bare_if_other(&req->sender);
 	texts[RECORD_RECIPIENT_BARE] = bare_if_other(&req->recipient);
 	texts[RECORD_MISSING] = slice_of(first_missing(decision));

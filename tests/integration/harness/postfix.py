@@ -32,6 +32,7 @@ alias_maps =
 local_recipient_maps =
 virtual_alias_maps = regexp:{directory}/virtual_alias
 virtual_alias_domains = alias.example
+header_checks = regexp:{directory}/header_checks
 virtual_mailbox_domains = example.com
 virtual_mailbox_maps = texthash:{directory}/virtual_mailbox
 virtual_transport = discard:
@@ -100,6 +101,9 @@ ADDRESSES = ("alice@example.com", "bob@example.com", "team@example.com",
              "news@example.com", "alice.smith@example.com",
              "o'brien@example.com")
 
+# The log shows the header fields that policyd puts before messages.
+HEADER_CHECKS = "/^Received-SPF:/ WARN\n"
+
 VIRTUAL_ALIAS = "/^(.*)@alias\\.example$/ ${1}@example.com\n"
 
 
@@ -123,6 +127,7 @@ class Postfix:
             os.makedirs(os.path.join(self.directory, name), exist_ok=True)
         shutil.chown(os.path.join(self.directory, "data"), "postfix")
         self._write("virtual_alias", VIRTUAL_ALIAS)
+        self._write("header_checks", HEADER_CHECKS)
         self._write("virtual_mailbox",
                     "".join("%s x\n" % one for one in mailboxes))
         self._write("etc/main.cf", (MAIN_CF + SUBMISSION).format(
