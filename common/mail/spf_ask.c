@@ -125,16 +125,32 @@ take_addresses(struct spf *spf, struct spf_question *question,
 	question->addresses = addresses;
 }
 
-/* More names than may be used are only counted. */
+/*
+ * More names than may be used are only counted. The hosts of an MX come by
+ * preference: a resolver gives them in any order, and an error of one that
+ * stands behind a match must not count on some days only.
+ */
 static void
 take_names(struct spf *spf, struct spf_question *question,
 	const struct dns_answer *answer)
 {
+	const struct dns_record *sorted[SPF_NAMES_MAX];
 	struct slice *names =
 		arena_new_array(spf->arena, SPF_NAMES_MAX, struct slice);
+	size_t n = 0;
 
-	for (size_t i = 0; i < answer->n_records && i < SPF_NAMES_MAX; i++)
-		names[i] = slice_copy(spf->arena, answer->records[i].name);
+	for (size_t i = 0; i < answer->n_records && n < SPF_NAMES_MAX; i++) {
+		const struct dns_record *record = &answer->records[i];
+		size_t at = n++;
+
+		for (; at > 0 &&
+			sorted[at - 1]->preference > record->preference;
+			at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = record;
+	}
+	for (size_t i = 0; i < n; i++)
+		names[i] = slice_copy(spf->arena, sorted[i]->name);
 	question->names = names;
 }
 
