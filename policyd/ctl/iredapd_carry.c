@@ -503,6 +503,17 @@ planner_add_own_database(struct planner *planner)
 		"new: the account of the database iredapd is used for it");
 }
 
+/* A rule that iRedAPD has not must refuse nothing on the day of the switch. */
+void
+planner_add_spf(struct planner *planner)
+{
+	planner_row(planner, "(the rule spf)", "", NULL);
+	planner_set(planner, "spf", "mode", "observe");
+	planner_note(planner, SETTING_CHANGED,
+		"new: iRedAPD has no such rule; see in the log what it would "
+		"refuse, then let it enforce");
+}
+
 /* --- mail to the administrator ------------------------------------------ */
 
 /* iRedAPD uses a server only with a password, otherwise sendmail. */

@@ -108,6 +108,7 @@ void planner_expect(struct planner *planner, const char *what);
 struct slice *planner_read_list(struct planner *planner,
 	const struct python_value *value, size_t *n);
 void planner_add_own_database(struct planner *planner);
+void planner_add_spf(struct planner *planner);
 
 /* iredapd_outbound.c */
 carry_fn carry_outbound_switch, carry_outbound_whom, carry_outbound_what,

@@ -7,7 +7,7 @@
 #include "policyd/ctl/iredapd_planner.h"
 
 #define NO_LDAP  "it is for LDAP, which policyd does not read"
-#define NO_SPF   "this version of policyd does not check SPF"
+#define SPF_LIMITS "policyd has the limits of RFC 7208: ten look-ups, [spf] timeout"
 #define NO_POOL  "policyd needs few connections: see [database]"
 #define NO_MLMMJ "policyd asks the database who owns and moderates a list"
 
@@ -79,7 +79,7 @@ static const struct mapping mappings[] = {
 		"skip_greylisting", carry_bool),
 	CARRY("LOG_SMTP_SESSIONS_BYPASS_WHITELIST", "sessions", "skip_whitelist", carry_bool),
 	DROP("TRACKING_EXPIRE_SECONDS", "iRedAPD does not use it"),
-	DROP("SPF_MAX_DNS_QUERIES", NO_SPF),
+	DROP("SPF_MAX_DNS_QUERIES", SPF_LIMITS),
 	{ .name = "ENABLE_ALL_WILDCARD_IP", .section = "", .key = "",
 	  .carry = carry_wildcards },
 
@@ -113,7 +113,7 @@ static const struct mapping mappings[] = {
 		"auth_triplet_expire", carry_days),
 	CARRY("GREYLISTING_UNAUTH_TRIPLET_EXPIRE", "greylisting",
 		"unauth_triplet_expire", carry_days),
-	DROP("GREYLISTING_BYPASS_SPF", NO_SPF),
+	CARRY("GREYLISTING_BYPASS_SPF", "greylisting", "bypass_spf", carry_bool),
 
 	CARRY("WL_RCPT_FOR_GREYLISTING", "", "", carry_outbound_switch),
 	CARRY("WL_RCPT_WITHOUT_SPF", "", "", carry_outbound_switch),
@@ -207,4 +207,5 @@ iredapd_settings_map(struct planner *planner)
 	for (size_t i = 0; i < N_MAPPINGS; i++)
 		map_setting(planner, &mappings[i]);
 	planner_add_own_database(planner);
+	planner_add_spf(planner);
 }

@@ -346,7 +346,9 @@ static const struct {
 	{ "GREYLISTING_UNAUTH_TRIPLET_EXPIRE", "1",
 		{ "carried", "greylisting.unauth_triplet_expire = 1d" }, "3",
 		{ "carried", "greylisting.unauth_triplet_expire = 3d" } },
-	{ "GREYLISTING_BYPASS_SPF", "True", DROPPED, "False", DROPPED },
+	{ "GREYLISTING_BYPASS_SPF", "True",
+		{ "carried", "greylisting.bypass_spf = yes" }, "False",
+		{ "carried", "greylisting.bypass_spf = no" } },
 	{ "WL_RCPT_FOR_GREYLISTING", "True", DROPPED, "False", DROPPED },
 	{ "WL_RCPT_WITHOUT_SPF", "False", DROPPED, "True", DROPPED },
 	{ "WL_RCPT_LOCAL_ACCOUNT", "'user'", DROPPED, "'domain'",
@@ -439,6 +441,7 @@ START_TEST(defaults_have_their_fate)
 	expect_row("plugins", "reject_null_sender", "carried",
 		"reject_null_sender.mode = enforce");
 	expect_row("plugins", "throttle", "carried", "throttle.mode = enforce");
+	expect_row("(the rule spf)", NULL, "changed", "spf.mode = observe");
 	for (size_t i = 0; i < plan.n_rows; i++)
 		ck_assert_msg(plan.rows[i].fate != SETTING_BY_HAND, "%s: %s",
 			plan.rows[i].name, plan.rows[i].reason);
