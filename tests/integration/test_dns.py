@@ -43,15 +43,17 @@ def many(n):
     return ["127.%d.%d.2" % (i // 200, i % 200) for i in range(n)]
 
 
-def test_an_answer_that_was_cut_comes_over_tcp(dns, policyd):
+@pytest.mark.parametrize("n, is_cut", [(1, True), (100, False)])
+def test_an_answer_that_was_cut_comes_over_tcp(dns, policyd, n, is_cut):
+    """By the server's choice, or because it does not fit."""
     name = listed(CLIENT, LIST)
-    dns.zone[name] = Answer(A=many(100), is_cut=True)
+    dns.zone[name] = Answer(A=many(n), is_cut=is_cut)
     assert is_refused(ask(policyd))
     assert [one[2] for one in dns.asked(name)] == ["udp", "tcp"]
 
 
 def test_more_records_than_fit_are_no_answer(dns, policyd):
-    dns.zone[listed(CLIENT, LIST)] = Answer(A=many(300), is_cut=True)
+    dns.zone[listed(CLIENT, LIST)] = Answer(A=many(300))
     assert ask(policyd) == LATER
     shown = policyd.json("reputation", "show", CLIENT)["lists"][0]
     assert shown["result"] == "failed"
