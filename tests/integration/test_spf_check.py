@@ -195,6 +195,20 @@ def test_an_ipv6_client(dns):
     assert check(dns, ip="2001:db8::2", sender="")[0] == "fail"
 
 
+def test_the_hosts_of_a_domain_are_judged_by_preference(dns):
+    """RFC 7208, 5.4: while a resolver gives them in any order, so several
+    names are tried."""
+    dns.zone["broken.example"] = Answer(rcode=SERVFAIL)
+    for i in range(8):
+        dns.zone["good%d.example" % i] = Answer(
+            TXT="v=spf1 mx -all", MX=[(20, "broken.example"), (10, HELO)])
+        dns.zone["bad%d.example" % i] = Answer(
+            TXT="v=spf1 mx -all", MX=[(20, HELO), (10, "broken.example")])
+    assert {(name, check(dns, sender="x@%s%d.example" % (name, i))[0])
+            for name in ("good", "bad") for i in range(8)} == {
+        ("good", "pass"), ("bad", "temperror")}
+
+
 def test_names_in_other_scripts_are_a_labels(dns):
     name = "xn--bcher-kva.example"
     dns.zone[name] = Answer(TXT="v=spf1 include:_spf.%{d} -all")
