@@ -214,14 +214,29 @@ def test_names_in_other_scripts_are_a_labels(dns):
     dns.zone[name] = Answer(TXT="v=spf1 include:_spf.%{d} -all")
     dns.zone["_spf." + name] = Answer(TXT="v=spf1 a:mail.xn--bcher-kva.example")
     dns.zone["mail." + name] = [GOOD]
-    lines = check(dns, sender="alice@" + name)
+    for sender in ("alice@" + name, "alice@b\u00fccher.example",
+                   "alice@B\u00dcCHER.Example"):
+        lines = check(dns, sender=sender)
+        assert lines[0] == "pass", sender
+        assert "a:mail." + name in trace(lines)["matched"]
+    lines = check(dns, sender="", helo="b\u00fccher.example")
     assert lines[0] == "pass"
-    assert "a:mail." + name in trace(lines)["matched"]
     dns.zone["sender.example"] = Answer(
         TXT="v=spf1 a:mail.b\u00fccher.example -all".encode())
     lines = check(dns)
     assert lines[0] == "permerror"
     assert trace(lines)["problem"]
+
+
+def test_a_local_part_in_another_script_is_no_label(dns):
+    """RFC 8616, 4: a term with its macro matches nothing."""
+    dns.zone["sender.example"] = Answer(
+        TXT="v=spf1 exists:%{l}.example -exists:%{s} include:%{l}.example"
+            " ip4:192.0.2.1 -all")
+    lines = check(dns, sender="\u00e4lice@sender.example")
+    assert lines[0] == "pass"
+    assert trace(lines)["matched"] == "ip4:192.0.2.1"
+    assert questions(dns) == [("sender.example", "TXT")]
 
 
 def test_only_these_types_are_asked_for(dns):

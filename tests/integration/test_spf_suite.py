@@ -1,12 +1,15 @@
 """The public suites of SPF: RFC 7208's, RFC 4408's and one of pyspf, each
 case by "policyctl spf check" and by a policy request."""
 
+import contextlib
+import ipaddress
 import os
+import re
 import subprocess
 
 import pytest
 
-from harness import BIN, spf_suites
+from harness import BIN, policy, spf_suites
 
 SUITES = spf_suites.load()
 if not SUITES:
@@ -16,6 +19,9 @@ if not SUITES:
 NEW, OLD = "rfc7208-tests.yml", "rfc4408-tests.yml"
 # What is silent is waited for. Nothing depends on how fast the rest is.
 HURRIED, PATIENT = "300ms", "5s"
+# Of a daemon that tells every result and refuses nothing.
+SETTINGS = {"rules.order": "spf", "spf.mode": "enforce", "spf.fail": "header",
+            "spf.helo_fail": "header"}
 
 # Where RFC 7208 says otherwise than a suite, or decides what that leaves open:
 # file, case, result, section of RFC 7208, reason.
@@ -46,16 +52,13 @@ DIFFERENT = [
 DECIDED = {(row[0], row[1]): row[2] for row in DIFFERENT}
 
 
-def all_cases():
-    return [pytest.param(scenario, case,
-                         DECIDED.get((file, case.name)),
-                         id="%s-%s" % (file.split("-")[0].split(".")[0],
-                                       case.name))
-            for file, scenarios in SUITES.items()
-            for scenario in scenarios for case in scenario.cases]
+def stem(file):
+    """rfc7208, rfc4408, test"""
+    return re.match(r"\w+", file).group()
 
 
-def allowed(case, decided):
+def allowed(file, case):
+    decided = DECIDED.get((file, case.name))
     return {decided} if decided else case.results
 
 
@@ -90,9 +93,12 @@ def was_silent(dns, first):
                for name, kind, _ in dns.asked()[first:])
 
 
-@pytest.mark.parametrize("scenario, case, decided", all_cases())
-def test_check(served, scenario, case, decided):
-    dns, results = served(scenario), allowed(case, decided)
+@pytest.mark.parametrize("file, scenario, case", [
+    pytest.param(file, scenario, case, id="%s-%s" % (stem(file), case.name))
+    for file, scenarios in SUITES.items()
+    for scenario in scenarios for case in scenario.cases])
+def test_check(served, file, scenario, case):
+    dns, results = served(scenario), allowed(file, case)
     n_asked = len(dns.asked())
     lines = check(dns, case,
                   HURRIED if results == {"temperror"} else PATIENT)
@@ -105,6 +111,40 @@ def test_check(served, scenario, case, decided):
     elif case.explanation is not None:
         assert explanations == (
             ["explanation: " + case.explanation] if case.explanation else [])
+
+
+def words_of_daemon(policyd, cases):
+    """{case: the result that it tells}, all asked at once."""
+    words = {}
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(policyd.client()) for _ in cases]
+        for at, (client, case) in enumerate(zip(clients, cases)):
+            client.send(policy.request(
+                client_address=case.client, helo_name=case.helo,
+                sender=case.sender, instance="suite.%d" % at))
+        for client, case in zip(clients, cases):
+            reply = client.reply()
+            told = re.match(r"PREPEND Received-SPF: (\w+) ", reply)
+            words[case.name] = told.group(1) if told else reply
+    return words
+
+
+# RFC 4408's cases are RFC 7208's.
+@pytest.mark.parametrize("file, scenario", [
+    pytest.param(file, scenario, id="%s-%d" % (stem(file), at))
+    for file in (NEW, "test.yml")
+    for at, scenario in enumerate(SUITES[file])])
+def test_a_policy_request(configured, file, scenario):
+    """Each scenario with a daemon of its own, for what it remembers. Its own
+    machine it trusts, and does not check."""
+    cases = [case for case in scenario.cases
+             if not ipaddress.ip_address(case.client).is_loopback]
+    with scenario.serve(ttl=0, negative_ttl=0) as dns:
+        policyd = configured.configure(**{
+            "dns.resolver": dns.address, **SETTINGS}).start()
+        words = words_of_daemon(policyd, cases)
+    assert {case.name: words[case.name] for case in cases
+            if words[case.name] not in allowed(file, case)} == {}
 
 
 def test_every_case_is_there():
