@@ -98,20 +98,27 @@ go_on(struct spf_check *check)
 
 /* RFC 7208, 4.6.4: an evaluation that takes too long is a temperror. */
 static void
+give_up(struct spf_check *check)
+{
+	if (spf_conclude(check->spf, &check->outcome))
+		return;
+	check->outcome = (struct spf_outcome){
+		.result = SPF_TEMPERROR,
+		.problem = slice_of(arena_printf(check->arena,
+			"the DNS took longer than %llu ms",
+			(unsigned long long)check->config.deadline_ms)),
+	};
+}
+
+static void
 on_timer(void *arg)
 {
 	struct spf_check *check = arg;
 
-	if (!check->has_outcome) {
-		drop_pending(check);
-		check->outcome = (struct spf_outcome){
-			.result = SPF_TEMPERROR,
-			.problem = slice_of(arena_printf(check->arena,
-				"the DNS took longer than %llu ms",
-				(unsigned long long)check->config.deadline_ms)),
-		};
-		check->has_outcome = true;
-	}
+	drop_pending(check);
+	if (!check->has_outcome)
+		give_up(check);
+	check->has_outcome = true;
 	check->done(check->arg, &check->outcome, check->spf);
 	spf_check_cancel(check);
 }

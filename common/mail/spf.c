@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/mail/idn.h"
 #include "common/mail/spf_macro.h"
 
 /*
@@ -26,17 +27,27 @@ static bool check_host(struct spf *spf, const struct spf_host *from,
 
 /* --- identities --------------------------------------------------------- */
 
+static struct slice
+in_a_labels(struct arena *arena, struct slice name)
+{
+	struct slice ascii;
+
+	return idn_to_ascii(arena, name, &ascii) ? ascii : SLICE("");
+}
+
 void
-spf_identity(struct slice sender, struct slice helo, struct slice *local,
-	struct slice *domain)
+spf_identify(struct arena *arena, struct slice sender, struct slice helo,
+	struct spf_input *out)
 {
 	const ptrdiff_t at = slice_find_last(sender, '@');
 
-	*local = at > 0 ? slice_part(sender, 0, (size_t)at)
-			: SLICE("postmaster");
-	*domain = slice_from(sender, (size_t)(at + 1));
-	if (sender.len == 0)
-		*domain = helo;
+	out->local = at > 0 ? slice_part(sender, 0, (size_t)at)
+			    : SLICE("postmaster");
+	out->helo = in_a_labels(arena, helo);
+	out->domain = sender.len == 0
+			      ? out->helo
+			      : in_a_labels(arena,
+					slice_from(sender, (size_t)(at + 1)));
 }
 
 static struct slice
@@ -518,6 +529,18 @@ least_ttl(const struct spf *spf)
 	return ttl == UINT32_MAX ? 0 : ttl;
 }
 
+static void
+put_outcome(const struct spf *spf, const struct verdict *verdict,
+	struct spf_outcome *out)
+{
+	out->result = verdict->result;
+	out->matched = verdict->matched;
+	if (is_error(out->result))
+		out->problem = spf->problem;
+	out->depends_on_local = spf->has_used_local;
+	out->ttl = out->result == SPF_TEMPERROR ? 0 : least_ttl(spf);
+}
+
 bool
 spf_evaluate(struct spf *spf, struct spf_outcome *out)
 {
@@ -530,14 +553,20 @@ spf_evaluate(struct spf *spf, struct spf_outcome *out)
 	spf->problem = SLICE("");
 	if (!is_evaluable(top.domain))
 		return true;
-	if (!check_host(spf, &top, SLICE(""), &verdict) ||
-		!explain(spf, &verdict, &out->explanation))
+	if (!check_host(spf, &top, SLICE(""), &verdict))
 		return false;
-	out->result = verdict.result;
-	out->matched = verdict.matched;
-	if (is_error(out->result))
-		out->problem = spf->problem;
-	out->depends_on_local = spf->has_used_local;
-	out->ttl = out->result == SPF_TEMPERROR ? 0 : least_ttl(spf);
-	return true;
+	put_outcome(spf, &verdict, out);
+	if (explain(spf, &verdict, &out->explanation))
+		return true;
+	spf->unexplained = *out;
+	spf->is_unexplained = true;
+	return false;
+}
+
+bool
+spf_conclude(const struct spf *spf, struct spf_outcome *out)
+{
+	if (spf->is_unexplained)
+		*out = spf->unexplained;
+	return spf->is_unexplained;
 }

@@ -55,12 +55,13 @@ struct spf_input {
 };
 
 /*
- * The identity of a sender as SMTP has it (2.4): without a local part it is
- * the postmaster, and the null sender is the postmaster of the HELO name. The
- * parts point into the arguments.
+ * Fills helo, local and domain: the identity of a sender as SMTP has it (2.4).
+ * Without a local part it is the postmaster; the null sender is the postmaster
+ * of the HELO name. U-labels become A-labels (RFC 8616), and what is no name
+ * becomes "". The parts are in the arena, or in the arguments.
  */
-void spf_identity(struct slice sender, struct slice helo, struct slice *local,
-	struct slice *domain);
+void spf_identify(struct arena *arena, struct slice sender, struct slice helo,
+	struct spf_input *out);
 
 /* What was asked, and what came. */
 struct spf_question {
@@ -106,6 +107,11 @@ struct spf_outcome {
 struct spf *spf_new(struct arena *arena, const struct spf_input *input);
 /* True when there is an outcome, which is then in *out; false: ask. */
 bool spf_evaluate(struct spf *spf, struct spf_outcome *out);
+/*
+ * The answers will not come. True, and *out, when there is a result all the
+ * same, as only its explanation was waited for (6.2).
+ */
+bool spf_conclude(const struct spf *spf, struct spf_outcome *out);
 /* The next question that was not given out yet; NULL: there is none. */
 struct spf_question *spf_next_question(struct spf *spf);
 void spf_answer(struct spf *spf, struct spf_question *question,

@@ -197,7 +197,7 @@ spf_macro_uses(struct slice text, const char *letters)
 static void
 append_client(struct str *out, const struct ip *ip)
 {
-	static const char digits[] = "0123456789abcdef";
+	static const char digits[] = "0123456789ABCDEF";
 	char text[IP_TEXT_MAX];
 
 	if (ip->family == IP_V4) {

@@ -23,6 +23,8 @@ struct spf {
 	size_t n_ptr_hosts;
 	bool wants_ptr;
 	bool has_used_local;
+	bool is_unexplained; /* there is a result, but for its explanation */
+	struct spf_outcome unexplained;
 	/* Of this run: */
 	size_t at; /* the question that comes next */
 	unsigned n_lookups, n_void;

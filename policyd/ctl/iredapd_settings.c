@@ -6,8 +6,9 @@
 #include "common/base/mem.h"
 #include "policyd/ctl/iredapd_planner.h"
 
-#define NO_LDAP  "it is for LDAP, which policyd does not read"
-#define SPF_LIMITS "policyd has the limits of RFC 7208: ten look-ups, [spf] timeout"
+#define NO_LDAP "it is for LDAP, which policyd does not read"
+#define SPF_LIMITS \
+	"policyd has the limits of RFC 7208: ten look-ups, [spf] timeout"
 #define NO_POOL  "policyd needs few connections: see [database]"
 #define NO_MLMMJ "policyd asks the database who owns and moderates a list"
 

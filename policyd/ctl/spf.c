@@ -46,9 +46,8 @@ read_input(struct spf_command *spf)
 			SLICE_ARG(ip));
 		return false;
 	}
-	spf->input.helo = text_of(command, "helo");
-	spf_identity(text_of(command, "sender"), spf->input.helo,
-		&spf->input.local, &spf->input.domain);
+	spf_identify(command->arena, text_of(command, "sender"),
+		text_of(command, "helo"), &spf->input);
 	spf->input.now = clock_wall();
 	return true;
 }
@@ -197,9 +196,11 @@ tell_outcome(struct spf_command *spf, const struct spf_outcome *outcome)
 	}
 	tell(spf, "client", slice_of(ip_format(&input->client, client)));
 	tell(spf, "helo", input->helo);
-	tell(spf, "identity",
-		slice_of(arena_printf(spf->command->arena, "%.*s@%.*s",
-			SLICE_ARG(input->local), SLICE_ARG(input->domain))));
+	if (input->domain.len > 0)
+		tell(spf, "identity",
+			slice_of(arena_printf(spf->command->arena, "%.*s@%.*s",
+				SLICE_ARG(input->local),
+				SLICE_ARG(input->domain))));
 	tell(spf, "matched", outcome->matched);
 	tell(spf, "explanation", outcome->explanation);
 	tell(spf, "problem", outcome->problem);

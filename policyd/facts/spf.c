@@ -3,7 +3,6 @@
 #include "common/base/mem.h"
 #include "common/base/metric.h"
 #include "common/io/spf_check.h"
-#include "common/mail/idn.h"
 #include "policyd/facts/host.h"
 #include "policyd/facts/spf_memory.h"
 #include "policyd/request.h"
@@ -18,28 +17,16 @@ struct look_up {
 
 /* --- the identities ----------------------------------------------------- */
 
-/* In A-labels (RFC 8616); what is no name has no record. */
-static struct slice
-domain_of(struct arena *arena, struct slice name)
-{
-	struct slice ascii;
-
-	return idn_to_ascii(arena, name, &ascii) ? ascii : SLICE("");
-}
-
 static void
 take_identity(const struct fact *fact, struct slice sender,
 	struct spf_input *out)
 {
 	const struct request *req = fact->facts->req;
-	const struct sources *sources = fact->facts->sources;
-	struct slice domain;
 
+	spf_identify(req->arena, sender, req->attribute[ATTRIBUTE_helo_name],
+		out);
 	out->client = req->client;
-	out->helo = domain_of(req->arena, req->attribute[ATTRIBUTE_helo_name]);
-	spf_identity(sender, out->helo, &out->local, &domain);
-	out->domain = domain_of(req->arena, domain);
-	out->receiver = host_names_full(sources->host_names);
+	out->receiver = host_names_full(fact->facts->sources->host_names);
 	out->now = req->now;
 }
 
