@@ -214,6 +214,37 @@ check_reputation(struct check *check)
 	}
 }
 
+/* A network, or the name of a client, or .domain for the names below it. */
+static bool
+is_client(struct slice item)
+{
+	struct network network;
+
+	if (network_parse(item, &network, NULL))
+		return true;
+	if (slice_starts(item, SLICE(".")))
+		item = slice_from(item, 1);
+	return domain_is_plain(item);
+}
+
+static void
+check_spf(struct check *check)
+{
+	const struct config_list *skip = &check->config->spf.skip;
+	char text[ITEM_ERROR_MAX];
+
+	for (size_t i = 0; i < skip->n; i++) {
+		if (is_client(slice_of(skip->items[i])))
+			continue;
+		(void)snprintf(text, sizeof(text),
+			"\"%.100s\" is not a network, a name such as "
+			"mx.example.net, or .example.net",
+			skip->items[i]);
+		report(check, skip, skip, text);
+		return;
+	}
+}
+
 static void
 check_notify(struct check *check)
 {
@@ -259,5 +290,6 @@ config_check(const struct config *config, const struct config_origin *origins,
 	check_srs(&check);
 	check_dns(&check);
 	check_reputation(&check);
+	check_spf(&check);
 	check_notify(&check);
 }

@@ -5,6 +5,7 @@
 #include "common/io/loop.h"
 #include "policyd/engine.h"
 #include "policyd/facts/directory.h"
+#include "policyd/facts/spf.h"
 #include "policyd/facts/triplet.h"
 #include "policyd/instances.h"
 #include "policyd/journal.h"
@@ -32,6 +33,7 @@ gauges_look(struct gauges *gauges)
 	metric_set(METRIC_MEMORY_TRIPLETS_BYTES, triplets.size_bytes);
 	metric_set(METRIC_MEMORY_ADDRESSES,
 		directory_count(sources->directory));
+	metric_set(METRIC_MEMORY_SPF, spf_memory_count(sources->spf_memory));
 	metric_set(METRIC_MEMORY_INSTANCES,
 		instances_count(sources->instances));
 	metric_set(METRIC_MEMORY_DECISIONS, journal.n_decisions);

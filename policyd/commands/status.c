@@ -72,6 +72,8 @@ reply_daemon(struct command *command)
 		metric_get(METRIC_MEMORY_TRIPLETS_BYTES));
 	field_number(command, "addresses_in_memory", "addresses in memory",
 		REPLY_NUMBER, metric_get(METRIC_MEMORY_ADDRESSES));
+	field_number(command, "spf_in_memory", "SPF results in memory",
+		REPLY_NUMBER, metric_get(METRIC_MEMORY_SPF));
 	field_number(command, "instances", "messages in transit", REPLY_NUMBER,
 		metric_get(METRIC_MEMORY_INSTANCES));
 	field_number(command, "decisions_in_memory", "decisions in memory",

@@ -33,6 +33,5 @@ struct spf_memory;
 struct spf_memory *spf_memory_new(size_t entries_max);
 void spf_memory_free(struct spf_memory *memory);
 size_t spf_memory_count(const struct spf_memory *memory);
-size_t spf_memory_size_bytes(const struct spf_memory *memory);
 
 #endif

@@ -54,12 +54,6 @@ spf_memory_count(const struct spf_memory *memory)
 	return cache_count(memory->entries);
 }
 
-size_t
-spf_memory_size_bytes(const struct spf_memory *memory)
-{
-	return cache_size_bytes(memory->entries);
-}
-
 struct slice
 spf_memory_payer(const struct spf_memory *memory, struct slice domain)
 {

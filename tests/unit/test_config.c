@@ -233,6 +233,9 @@ static const struct {
 	{ "duration without unit", "[greylisting]\nblock_expire = 15\n", 2,
 		"[greylisting] block_expire: \"15\" has no unit: write 500ms, "
 		"30s, 15m, 12h or 30d" },
+	{ "SPF: not a client", "[spf]\nskip = 192.0.2.0/24 .a.example mx\n", 2,
+		"[spf] skip: \"mx\" is not a network, a name such as "
+		"mx.example.net, or .example.net" },
 	{ "duration too short", "[policyd]\ndecision_deadline = 9ms\n", 2,
 		"[policyd] decision_deadline: \"9ms\" is not a duration from "
 		"10ms to 1m" },
