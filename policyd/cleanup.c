@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/hash.h"
@@ -11,18 +10,12 @@
 #include "common/base/metric.h"
 #include "common/io/db.h"
 #include "common/io/loop.h"
+#include "policyd/lease.h"
 #include "policyd/sources.h"
 
-/*
- * How long a lease lasts when nothing is heard of its holder. It is extended
- * when a third is over, and no statement and no pause take the rest.
- */
-#define LEASE_S           30u
-#define EXTEND_US         (INT64_C(1000000) * LEASE_S / 3)
+#define LEASE_NAME        "cleanup"
 #define STATEMENT_MS      10000u
 #define COUNT_DEADLINE_MS 60000u
-#define HOLDER_MAX        128
-#define NODE_MAX          64
 #define ERROR_MAX         512
 #define KEYS_BYTES_MAX    ((size_t)4 << 20)
 /* The first run comes sooner than the others, but not at once. */
@@ -45,23 +38,20 @@ struct cleanup {
 	bool is_closed, is_stopping;
 	enum state state;
 	struct loop_timer *timer;
+	struct lease *lease;
 	int64_t due_us;
-	char holder[HOLDER_MAX];
 	struct cleanup_report report;
 	/* The run under way: */
 	bool is_dry_run, is_asked_for;
-	int64_t began_us, held_us;
+	int64_t began_us;
 	size_t job; /* index into cleanup_jobs */
 	int64_t job_began_us, cutoff;
 	uint64_t position, n_job_rows, n_rows;
 	size_t n_found, n_keys;
 	bool is_stuck; /* a batch was found again that could not be removed */
 	struct str keys;
-	const char *failure; /* NULL or why the run ends */
-	/* What is known of the last one: */
-	char node[NODE_MAX + 1], error[ERROR_MAX];
-	int64_t finished_at;
-	uint64_t n_last_rows;
+	const char *failure;   /* NULL or why the run ends */
+	char error[ERROR_MAX]; /* of the last one */
 };
 
 static void next_job(struct cleanup *cleanup);
@@ -110,97 +100,31 @@ note_error(struct cleanup *cleanup, const char *where, const char *error)
 
 /* --- the lease ---------------------------------------------------------- */
 
-/*
- * Takes it if it is free and the last run was long enough ago, or extends it;
- * tells whose it is now. MariaDB assigns from left to right, so what follows
- * sees the new holder. By primary key.
- */
-static const struct db_statement hold_lease = {
-	.name = "cleanup_hold",
-	.sql = "INSERT INTO lease (name, holder, held_until) "
-	       "VALUES ('cleanup', ?, UNIX_TIMESTAMP() + ?) "
-	       "ON DUPLICATE KEY UPDATE "
-	       "holder = IF(holder = VALUES(holder) "
-	       "OR (held_until < UNIX_TIMESTAMP() "
-	       "AND finished_at + ? <= UNIX_TIMESTAMP()), "
-	       "VALUES(holder), holder), "
-	       "held_until = IF(holder = VALUES(holder), VALUES(held_until), "
-	       "held_until) "
-	       "RETURNING holder, held_until >= UNIX_TIMESTAMP(), "
-	       "finished_at, node, n_rows",
-	.access = DB_WRITES,
-	.params = "suu",
-	.columns = "suusu",
-};
-
-enum lease_column {
-	LEASE_HOLDER,
-	LEASE_IS_HELD,
-	LEASE_FINISHED_AT,
-	LEASE_NODE,
-	LEASE_ROWS,
-};
-
-static const struct db_statement finish_lease = {
-	.name = "cleanup_finish",
-	.sql = "UPDATE lease SET holder = '', held_until = 0, "
-	       "finished_at = UNIX_TIMESTAMP(), node = ?, n_rows = ? "
-	       "WHERE name = 'cleanup' AND holder = ?",
-	.access = DB_WRITES,
-	.params = "sus",
-	.columns = "",
-};
-
-/* A run that did not come to its end: another node may begin at once. */
-static const struct db_statement drop_lease = {
-	.name = "cleanup_drop",
-	.sql = "UPDATE lease SET holder = '', held_until = 0 "
-	       "WHERE name = 'cleanup' AND holder = ?",
-	.access = DB_WRITES,
-	.params = "s",
-	.columns = "",
-};
-
 static void
-learn_last(struct cleanup *cleanup, const struct db_rows *rows)
-{
-	cleanup->finished_at = (int64_t)db_rows_u64(rows, 0, LEASE_FINISHED_AT);
-	(void)snprintf(cleanup->node, sizeof(cleanup->node), "%.*s",
-		SLICE_ARG(db_rows_text(rows, 0, LEASE_NODE)));
-	cleanup->n_last_rows = db_rows_u64(rows, 0, LEASE_ROWS);
-}
-
-static void
-on_held(void *arg, const struct db_result *result)
+on_held(void *arg, enum lease_status status, const char *error)
 {
 	struct cleanup *cleanup = arg;
-	const bool is_first = cleanup->held_us == 0;
 
-	if (!is_wanted(cleanup))
-		return;
-	if (result->status != DB_OK || db_rows_count(result->rows) != 1) {
-		note_error(cleanup, "policyd.lease", result->error);
-		cleanup->failure = cleanup->error;
-		end_run(cleanup);
-		return;
-	}
-	learn_last(cleanup, result->rows);
-	if (!slice_eq_text(db_rows_text(result->rows, 0, LEASE_HOLDER),
-		    cleanup->holder)) {
-		cleanup->failure =
-			db_rows_u64(result->rows, 0, LEASE_IS_HELD) != 0
-				? "another node is at work; see \"policyctl "
-				  "status\" there"
-				: "it was done not long ago";
-		cleanup->held_us = 0;
-		end_run(cleanup);
-		return;
-	}
-	cleanup->held_us = clock_monotonic_us();
-	if (is_first)
+	switch (status) {
+	case LEASE_BEGUN:
 		next_job(cleanup);
-	else
+		return;
+	case LEASE_EXTENDED:
 		next_batch(cleanup);
+		return;
+	case LEASE_OTHERS:
+		cleanup->failure = "another node is at work; see \"policyctl "
+				   "status\" there";
+		break;
+	case LEASE_TOO_SOON:
+		cleanup->failure = "it was done not long ago";
+		break;
+	case LEASE_UNKNOWN:
+		note_error(cleanup, "policyd.lease", error);
+		cleanup->failure = cleanup->error;
+		break;
+	}
+	end_run(cleanup);
 }
 
 /* By whoever asks for it, a run may follow upon another. */
@@ -218,14 +142,8 @@ due_after_s(const struct cleanup *cleanup)
 static void
 hold(struct cleanup *cleanup)
 {
-	const struct db_value values[] = {
-		{ .text = slice_of(cleanup->holder) },
-		{ .number = LEASE_S },
-		{ .number = due_after_s(cleanup) },
-	};
-
 	cleanup->state = STATE_HOLDING;
-	run(cleanup, CONFIG_DB_POLICYD, &hold_lease, values, on_held);
+	lease_hold(cleanup->lease, due_after_s(cleanup), on_held, cleanup);
 }
 
 /* --- the end of a run ---------------------------------------------------- */
@@ -287,14 +205,9 @@ finish(struct cleanup *cleanup)
 }
 
 static void
-on_released(void *arg, const struct db_result *result)
+on_released(void *arg)
 {
-	struct cleanup *cleanup = arg;
-
-	/* If it was not given back it runs out. */
-	(void)result;
-	if (is_wanted(cleanup))
-		finish(cleanup);
+	finish(arg);
 }
 
 static void
@@ -307,31 +220,15 @@ log_run(const struct cleanup *cleanup)
 }
 
 static void
-release_done(struct cleanup *cleanup)
+release(struct cleanup *cleanup)
 {
-	const char *node = cleanup->sources->node;
-	const struct db_value values[] = {
-		{ .text = slice_of(node) },
-		{ .number = cleanup->n_rows },
-		{ .text = slice_of(cleanup->holder) },
-	};
-
-	cleanup->finished_at = clock_wall();
-	cleanup->n_last_rows = cleanup->n_rows;
-	(void)snprintf(cleanup->node, sizeof(cleanup->node), "%s", node);
+	if (cleanup->failure != NULL) {
+		lease_drop(cleanup->lease, on_released, cleanup);
+		return;
+	}
 	metric_add(METRIC_CLEANUP_RUNS, 1);
 	log_run(cleanup);
-	run(cleanup, CONFIG_DB_POLICYD, &finish_lease, values, on_released);
-}
-
-static void
-release_early(struct cleanup *cleanup)
-{
-	const struct db_value values[] = {
-		{ .text = slice_of(cleanup->holder) },
-	};
-
-	run(cleanup, CONFIG_DB_POLICYD, &drop_lease, values, on_released);
+	lease_finish(cleanup->lease, cleanup->n_rows, on_released, cleanup);
 }
 
 static void
@@ -339,15 +236,10 @@ end_run(struct cleanup *cleanup)
 {
 	cleanup->state = STATE_RELEASING;
 	str_free(&cleanup->keys);
-	if (cleanup->held_us == 0) {
-		finish(cleanup);
-		return;
-	}
-	cleanup->held_us = 0;
-	if (cleanup->failure == NULL)
-		release_done(cleanup);
+	if (lease_is_held(cleanup->lease))
+		release(cleanup);
 	else
-		release_early(cleanup);
+		finish(cleanup);
 }
 
 /* --- one table ------------------------------------------------------------ */
@@ -548,7 +440,7 @@ next_batch(struct cleanup *cleanup)
 {
 	if (is_over(cleanup))
 		end_run(cleanup);
-	else if (clock_monotonic_us() - cleanup->held_us > EXTEND_US)
+	else if (lease_is_due(cleanup->lease))
 		hold(cleanup);
 	else
 		find(cleanup);
@@ -600,7 +492,6 @@ start(struct cleanup *cleanup, bool is_asked_for, bool is_dry_run)
 	cleanup->is_asked_for = is_asked_for;
 	cleanup->is_dry_run = is_dry_run;
 	cleanup->began_us = clock_monotonic_us();
-	cleanup->held_us = 0;
 	cleanup->job = 0;
 	cleanup->n_rows = 0;
 	cleanup->failure = NULL;
@@ -644,26 +535,18 @@ cleanup_mute(struct cleanup *cleanup)
 void
 cleanup_state(const struct cleanup *cleanup, struct cleanup_state *out)
 {
+	struct lease_last last;
+
+	lease_last(cleanup->lease, &last);
 	out->is_running = cleanup->state != STATE_RESTING;
-	out->finished_at = cleanup->finished_at;
-	out->node = cleanup->node;
-	out->n_rows = cleanup->n_last_rows;
+	out->finished_at = last.at;
+	out->node = last.node;
+	out->n_rows = last.n_rows;
 	out->error = cleanup->error;
 }
 
 /* --- life ------------------------------------------------------------------
  */
-
-/* Two nodes may have one name, and this one may have died a second ago. */
-static void
-name_holder(struct cleanup *cleanup)
-{
-	const char *node = cleanup->sources->node;
-	const uint64_t number = hash_u64(slice_of(node)) ^ (uint64_t)getpid();
-
-	(void)snprintf(cleanup->holder, sizeof(cleanup->holder), "%.*s/%016llx",
-		NODE_MAX, node, (unsigned long long)number);
-}
 
 struct cleanup *
 cleanup_new(struct sources *sources)
@@ -675,7 +558,7 @@ cleanup_new(struct sources *sources)
 	cleanup->sources = sources;
 	cleanup->n_refs = 1;
 	cleanup->timer = loop_timer_new(sources->loop, on_timer, cleanup);
-	name_holder(cleanup);
+	cleanup->lease = lease_new(sources, LEASE_NAME);
 	rest(cleanup, first_ms + spread(first_ms));
 	return cleanup;
 }
@@ -713,6 +596,7 @@ cleanup_free(struct cleanup *cleanup)
 {
 	if (cleanup == NULL)
 		return;
+	lease_free(cleanup->lease);
 	loop_timer_free(cleanup->timer);
 	str_free(&cleanup->keys);
 	cleanup->is_closed = true;

@@ -3,11 +3,11 @@
 
 /*
  * Removing rows that have expired, as iRedAPD's cleanup_db does. Process 0 of
- * each node tries every cleanup.interval; a lease in the database
- * (policyd.lease) lets one node at a time work, and runs out when that node
- * dies. Rows go in batches of cleanup.batch, with a pause between two, so
- * that nobody's mail waits for them: keys are read first, then deleted by key
- * if they are still expired. What a batch holds is all the memory it takes.
+ * each node tries every cleanup.interval; a lease in the database (lease.h)
+ * lets one node at a time work, and runs out when that node dies. Rows go in
+ * batches of cleanup.batch, with a pause between two, so that nobody's mail
+ * waits for them: keys are read first, then deleted by key if they are still
+ * expired. What a batch holds is all the memory it takes.
  *
  * What is removed from where are the rows of a table in cleanup_jobs.c.
  */
