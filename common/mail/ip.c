@@ -197,6 +197,20 @@ network_contains(const struct network *network, const struct ip *ip)
 	return ip_eq(&own.address, &network->address);
 }
 
+int
+network_compare(const struct network *a, const struct network *b)
+{
+	int order;
+
+	if (a->address.family != b->address.family)
+		return a->address.family < b->address.family ? -1 : 1;
+	order = memcmp(a->address.bytes, b->address.bytes,
+		ip_bits(&a->address) / 8);
+	if (order != 0)
+		return order;
+	return (int)a->prefix_length - (int)b->prefix_length;
+}
+
 const char *
 network_format(const struct network *network, char text[NETWORK_TEXT_MAX])
 {

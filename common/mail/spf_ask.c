@@ -75,26 +75,28 @@ spf_is_answered(const struct spf_question *question)
 	return question->state == SPF_ANSWERED;
 }
 
-static struct spf_question *
-give_out(struct spf_question *question)
+struct spf_question *
+spf_give_out(struct spf_question *questions, size_t n)
 {
-	if (question->state != SPF_UNASKED)
-		return NULL;
-	question->state = SPF_ASKED;
-	return question;
+	for (size_t i = 0; i < n; i++) {
+		if (questions[i].state != SPF_UNASKED)
+			continue;
+		questions[i].state = SPF_ASKED;
+		return &questions[i];
+	}
+	return NULL;
 }
 
 struct spf_question *
 spf_next_question(struct spf *spf)
 {
-	struct spf_question *found = NULL;
+	struct spf_question *found =
+		spf_give_out(spf->questions, spf->n_questions);
 
-	for (size_t i = 0; i < spf->n_questions && found == NULL; i++)
-		found = give_out(&spf->questions[i]);
-	if (found == NULL && spf->wants_ptr)
-		found = give_out(&spf->ptr);
-	for (size_t i = 0; i < spf->n_ptr_hosts && found == NULL; i++)
-		found = give_out(&spf->ptr_hosts[i]);
+	if (found == NULL)
+		found = spf_give_out(&spf->ptr, spf->wants_ptr);
+	if (found == NULL)
+		found = spf_give_out(spf->ptr_hosts, spf->n_ptr_hosts);
 	return found;
 }
 
@@ -114,11 +116,11 @@ spf_question_at(const struct spf *spf, size_t i)
 /* --- answers ------------------------------------------------------------ */
 
 static void
-take_addresses(struct spf *spf, struct spf_question *question,
+take_addresses(struct arena *arena, struct spf_question *question,
 	const struct dns_answer *answer)
 {
 	struct ip *addresses =
-		arena_new_array(spf->arena, answer->n_records, struct ip);
+		arena_new_array(arena, answer->n_records, struct ip);
 
 	for (size_t i = 0; i < answer->n_records; i++)
 		addresses[i] = answer->records[i].address;
@@ -131,12 +133,12 @@ take_addresses(struct spf *spf, struct spf_question *question,
  * stands behind a match must not count on some days only.
  */
 static void
-take_names(struct spf *spf, struct spf_question *question,
+take_names(struct arena *arena, struct spf_question *question,
 	const struct dns_answer *answer)
 {
 	const struct dns_record *sorted[SPF_NAMES_MAX];
 	struct slice *names =
-		arena_new_array(spf->arena, SPF_NAMES_MAX, struct slice);
+		arena_new_array(arena, SPF_NAMES_MAX, struct slice);
 	size_t n = 0;
 
 	for (size_t i = 0; i < answer->n_records && n < SPF_NAMES_MAX; i++) {
@@ -150,13 +152,13 @@ take_names(struct spf *spf, struct spf_question *question,
 		sorted[at] = record;
 	}
 	for (size_t i = 0; i < n; i++)
-		names[i] = slice_copy(spf->arena, sorted[i]->name);
+		names[i] = slice_copy(arena, sorted[i]->name);
 	question->names = names;
 }
 
 /* 4.5: of several TXT records the SPF record; without one the first. */
 static void
-take_texts(struct spf *spf, struct spf_question *question,
+take_texts(struct arena *arena, struct spf_question *question,
 	const struct dns_answer *answer)
 {
 	const struct slice *found = NULL;
@@ -169,48 +171,55 @@ take_texts(struct spf *spf, struct spf_question *question,
 			found = &answer->records[i].text;
 	}
 	if (found == NULL && answer->n_records > 0) {
-		question->text = slice_copy(spf->arena,
+		question->text = slice_copy(arena,
 			slice_part(answer->records[0].text, 0, SPF_RECORD_MAX));
 		return;
 	}
 	question->n_spf_records = n;
 	if (n != 1)
 		return;
-	question->text = slice_copy(spf->arena,
-		slice_part(*found, 0, SPF_RECORD_MAX + 1));
-	if (spf_record_parse(spf->arena, question->text, &question->record,
+	question->text =
+		slice_copy(arena, slice_part(*found, 0, SPF_RECORD_MAX + 1));
+	if (spf_record_parse(arena, question->text, &question->record,
 		    &question->record_err) == 0)
 		question->record_err = NULL;
 }
 
 void
-spf_answer(struct spf *spf, struct spf_question *question,
+spf_question_answer(struct arena *arena, struct spf_question *question,
 	const struct dns_answer *answer)
 {
 	assert(question->state == SPF_ASKED);
 	question->state = SPF_ANSWERED;
 	question->status = answer->status;
 	question->ttl = answer->ttl;
-	question->reason = slice_copy(spf->arena, slice_of(answer->reason));
+	question->reason = slice_copy(arena, slice_of(answer->reason));
 	if (answer->status != DNS_RECORDS)
 		return;
 	question->n_records = answer->n_records;
 	switch (question->type) {
 	case DNS_TYPE_A:
 	case DNS_TYPE_AAAA:
-		take_addresses(spf, question, answer);
+		take_addresses(arena, question, answer);
 		break;
 	case DNS_TYPE_MX:
 	case DNS_TYPE_PTR:
-		take_names(spf, question, answer);
+		take_names(arena, question, answer);
 		break;
 	case DNS_TYPE_TXT:
-		take_texts(spf, question, answer);
+		take_texts(arena, question, answer);
 		break;
 	case DNS_TYPE_CNAME:
 	case DNS_TYPE_SOA:
 		break;
 	}
+}
+
+void
+spf_answer(struct spf *spf, struct spf_question *question,
+	const struct dns_answer *answer)
+{
+	spf_question_answer(spf->arena, question, answer);
 }
 
 /* --- the names of the client -------------------------------------------- */

@@ -3,7 +3,7 @@
 
 /*
  * Of spf.c, which judges, and spf_ask.c, which knows what was asked and what
- * names stand for.
+ * names stand for; spf_networks.c has questions of its own.
  */
 
 #include "common/mail/spf.h"
@@ -36,6 +36,11 @@ struct spf_host {
 	struct slice domain;
 	const struct spf_record *record;
 };
+
+/* The next of them that was not given out yet; NULL: there is none. */
+struct spf_question *spf_give_out(struct spf_question *questions, size_t n);
+void spf_question_answer(struct arena *arena, struct spf_question *question,
+	const struct dns_answer *answer);
 
 /*
  * Asks for the addresses of a host that an answer names, or finds what an

@@ -142,6 +142,29 @@ START_TEST(tells_what_a_network_contains)
 }
 END_TEST
 
+START_TEST(orders_networks)
+{
+	static const char *const sorted[] = { "10.0.0.0/8", "10.0.0.0/9",
+		"10.0.0.0", "192.0.2.0/24", "192.0.2.1", "2001:db8::/32",
+		"2001:db8::/64", "2001:db8::", "2001:db8::1" };
+	const size_t n = sizeof(sorted) / sizeof(sorted[0]);
+	struct network a, b;
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < n; j++) {
+			int order;
+
+			ck_assert(network_parse(slice_of(sorted[i]), &a, NULL));
+			ck_assert(network_parse(slice_of(sorted[j]), &b, NULL));
+			order = network_compare(&a, &b);
+			ck_assert_msg((order < 0) == (i < j) &&
+					      (order == 0) == (i == j),
+				"%s, %s: %d", sorted[i], sorted[j], order);
+		}
+	}
+}
+END_TEST
+
 START_TEST(knows_the_two_loopback_addresses)
 {
 	static const struct {
@@ -209,6 +232,7 @@ main(void)
 		N(network_cases));
 	tcase_add_loop_test(tcase, tells_what_a_network_contains, 0,
 		N(contains_cases));
+	tcase_add_test(tcase, orders_networks);
 	tcase_add_test(tcase, knows_the_two_loopback_addresses);
 	tcase_add_test(tcase, makes_two_wildcards_or_all);
 	srunner_run_all(runner, CK_ENV);
