@@ -6,17 +6,12 @@
  * questions on, and ends in time whatever becomes of them.
  */
 
+#include "common/io/spf_driver.h"
 #include "common/mail/spf.h"
 
 struct dns;
 struct loop;
 struct spf_check;
-
-struct spf_check_config {
-	uint64_t deadline_ms; /* of all of it; then it is a temperror */
-	uint64_t question_ms; /* of each question */
-	struct slice payer;   /* whose budget pays for them: dns_ask() */
-};
 
 /* What it points to, and spf, are valid until done returns. */
 typedef void spf_check_done_fn(void *arg, const struct spf_outcome *outcome,
