@@ -350,7 +350,11 @@ end_question(struct question *question)
 	x_free(question);
 }
 
-/* libunbound's; also from within ub_resolve_event() and ub_ctx_delete(). */
+/*
+ * libunbound's; also from within ub_resolve_event() and ub_ctx_delete(). With
+ * an rcode the packet is what its buffer holds from before: often the question
+ * itself, which would read as an answer without records.
+ */
 static void
 on_answer(void *arg, int rcode, void *packet, int packet_len, int security,
 	char *why_bogus, int was_ratelimited)
@@ -365,7 +369,7 @@ on_answer(void *arg, int rcode, void *packet, int packet_len, int security,
 		query->answer.is_from_cache = question->is_being_asked;
 		if (security == SEC_BOGUS)
 			take_bogus(query, why_bogus);
-		else if (packet == NULL || packet_len <= 0)
+		else if (rcode != 0 || packet == NULL || packet_len <= 0)
 			fail(query, failure_text((unsigned)rcode));
 		else
 			take_packet(query,

@@ -82,6 +82,8 @@ answer(void)
 		set_head(2, 0, 0);
 	} else if (label_is("refused")) {
 		set_head(5, 0, 0);
+	} else if (label_is("cut")) {
+		server.packet[2] |= 2;
 	} else if (label_is("broken")) {
 		set_head(0, 1, 0);
 		PUT("\xc0\x0c\0\1\0\1" TTL "\0\3\x7f\0\0");

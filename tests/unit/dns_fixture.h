@@ -4,7 +4,8 @@
 /*
  * A resolver on the loop of the test, and common/io/dns.c that asks it. What
  * it answers stands in the first label of a name: "silent" nothing, "alias",
- * "none", "nx", "fail", "refused", "broken"; else the address 127.0.0.2.
+ * "none", "nx", "fail", "refused", "broken", "cut" to be asked over TCP, which
+ * it does not speak; else the address 127.0.0.2.
  */
 
 #include "common/io/dns.h"
