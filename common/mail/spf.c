@@ -5,7 +5,6 @@
 
 #include "common/base/mem.h"
 #include "common/mail/idn.h"
-#include "common/mail/spf_macro.h"
 
 /*
  * Octets of a local part, and of a HELO name, that macros see. RFC 5321,
@@ -259,8 +258,7 @@ static bool
 judge_ptr(struct spf *spf, const struct spf_host *host,
 	const struct spf_term *term, struct judgement *out)
 {
-	struct slice domain = host->domain;
-	struct str name;
+	struct slice domain;
 
 	if (spf_matches_nothing(spf, term->domain_spec))
 		return true;
@@ -270,13 +268,8 @@ judge_ptr(struct spf *spf, const struct spf_host *host,
 		out->match = check_void(spf, host, &spf->ptr);
 	if (out->match != MATCH_NO)
 		return true;
-	str_init(&name, SPF_EXPANSION_MAX);
-	if (term->domain_spec.len > 0) {
-		(void)spf_expand(spf, host, term->domain_spec, &name);
-		domain = spf_cut_name(str_slice(&name));
-	}
+	(void)spf_find_name(spf, host, term->domain_spec, &domain);
 	out->match = match_if(spf_client_name(spf, domain, false).len > 0);
-	str_free(&name);
 	return true;
 }
 
@@ -471,10 +464,8 @@ check_host(struct spf *spf, const struct spf_host *from, struct slice spec,
 static struct slice
 printable(struct arena *arena, struct slice text)
 {
-	char *out;
+	char *out = arena_memdup(arena, text.ptr, text.len);
 
-	text = slice_part(text, 0, SPF_EXPLANATION_MAX);
-	out = arena_memdup(arena, text.ptr, text.len);
 	for (size_t i = 0; i < text.len; i++)
 		if (out[i] < ' ' || out[i] > '~')
 			out[i] = '?';
@@ -486,8 +477,8 @@ static bool
 explain(struct spf *spf, const struct verdict *verdict, struct slice *out)
 {
 	const struct spf_host host = { .domain = verdict->exp_domain };
+	struct spf_macro_values values;
 	struct spf_question *question;
-	bool is_ready;
 	struct str text;
 
 	*out = SLICE("");
@@ -500,12 +491,13 @@ explain(struct spf *spf, const struct verdict *verdict, struct slice *out)
 		!spf_macro_is_valid(question->text, SPF_MACRO_IN_TEXT) ||
 		spf_matches_nothing(spf, question->text))
 		return true;
-	str_init(&text, SPF_EXPANSION_MAX);
-	is_ready = spf_expand(spf, &host, question->text, &text);
-	if (is_ready)
-		*out = printable(spf->arena, str_slice(&text));
+	if (!spf_find_values(spf, &host, question->text, &values))
+		return false;
+	str_init(&text, SPF_EXPLANATION_MAX);
+	spf_macro_expand(question->text, &values, &text);
+	*out = printable(spf->arena, str_slice(&text));
 	str_free(&text);
-	return is_ready;
+	return true;
 }
 
 /* --- the evaluation ----------------------------------------------------- */

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/mail/spf_macro.h"
 
 /* --- questions ---------------------------------------------------------- */
 
@@ -342,10 +341,10 @@ spf_matches_nothing(struct spf *spf, struct slice text)
 }
 
 bool
-spf_expand(struct spf *spf, const struct spf_host *host, struct slice text,
-	struct str *out)
+spf_find_values(struct spf *spf, const struct spf_host *host, struct slice text,
+	struct spf_macro_values *out)
 {
-	struct spf_macro_values values = {
+	*out = (struct spf_macro_values){
 		.client = spf->input.client,
 		.local = spf->input.local,
 		.sender_domain = spf->input.domain,
@@ -363,53 +362,44 @@ spf_expand(struct spf *spf, const struct spf_host *host, struct slice text,
 			return false;
 		name = spf_client_name(spf, host->domain, true);
 		if (name.len > 0)
-			values.validated_name = name;
+			out->validated_name = name;
 	}
-	spf_macro_expand(text, &values, out);
 	return true;
 }
 
-struct slice
-spf_cut_name(struct slice name)
+bool
+spf_find_name(struct spf *spf, const struct spf_host *host, struct slice spec,
+	struct slice *out)
 {
-	if (slice_ends(name, SLICE(".")))
-		name = slice_part(name, 0, name.len - 1);
-	while (name.len > SPF_NAME_LEN_MAX) {
-		const ptrdiff_t dot = slice_find(name, '.');
-
-		name = dot < 0 ? SLICE("") : slice_from(name, (size_t)dot + 1);
-	}
-	return name;
-}
-
-/* A spec of "" is the domain's own name. False when %{p} is not here yet. */
-static bool
-ask_new(struct spf *spf, const struct spf_host *host, struct slice spec,
-	enum dns_type type, struct spf_question **out)
-{
-	struct slice target = host->domain;
+	struct spf_macro_values values;
 	struct str name;
-	bool is_ready;
 
-	str_init(&name, SPF_EXPANSION_MAX);
-	is_ready = spec.len == 0 || spf_expand(spf, host, spec, &name);
-	if (spec.len > 0)
-		target = spf_cut_name(str_slice(&name));
-	if (is_ready)
-		*out = ask(spf, target, escape_name(spf->arena, target), type);
+	*out = host->domain;
+	if (spec.len == 0)
+		return true;
+	if (!spf_find_values(spf, host, spec, &values))
+		return false;
+	str_init(&name, SPF_NAME_LEN_MAX);
+	spf_macro_expand_name(spec, &values, &name);
+	*out = slice_copy(spf->arena, str_slice(&name));
 	str_free(&name);
-	return is_ready;
+	return true;
 }
 
 bool
 spf_ask_target(struct spf *spf, const struct spf_host *host, struct slice spec,
 	enum dns_type type, struct spf_question **out)
 {
+	struct slice target;
+
 	*out = NULL;
 	if (spf_matches_nothing(spf, spec))
 		return true;
 	*out = asked_before(spf, type);
-	if (*out == NULL && !ask_new(spf, host, spec, type, out))
-		return false;
+	if (*out == NULL) {
+		if (!spf_find_name(spf, host, spec, &target))
+			return false;
+		*out = ask(spf, target, escape_name(spf->arena, target), type);
+	}
 	return spf_is_answered(*out);
 }

@@ -7,6 +7,14 @@
 #define PARTS_MAX 1000u
 /* 32 nibbles with their dots, or an address as text. */
 #define VALUE_MAX 64
+/*
+ * While a name is put together: what it holds before its beginning goes, and
+ * one macro more, which may be a name of 1020 bytes that are all escaped.
+ */
+#define NAME_ROOM ((size_t)8 << 10)
+#define NAME_LONG ((size_t)4 << 10)
+/* A name is in the last bytes, behind a dot, and may have a dot behind it. */
+#define NAME_END (1 + SPF_NAME_LEN_MAX + 1)
 
 enum piece_kind {
 	PIECE_LITERAL, /* one byte */
@@ -21,7 +29,7 @@ struct piece {
 	bool is_upper;    /* the value is to be URL-escaped */
 	unsigned n_parts; /* at the right that are kept */
 	bool is_reversed;
-	struct slice delimiters; /* "" for the dot */
+	uint64_t delimiters; /* a set: bit_of() each */
 };
 
 /* --- syntax ------------------------------------------------------------- */
@@ -69,12 +77,30 @@ read_number(struct slice *rest, unsigned *out)
 	return number > 0;
 }
 
+/* All delimiters (7.1) lie between "+" and "_". */
+static uint64_t
+bit_of(char c)
+{
+	return c >= '+' && c <= '_' ? UINT64_C(1) << (c - '+') : 0;
+}
+
+/* *delimiter; without one it is the dot. False: there is something else. */
+static bool
+read_delimiters(struct slice text, uint64_t *out)
+{
+	*out = text.len == 0 ? bit_of('.') : 0;
+	for (size_t i = 0; i < text.len; i++) {
+		if (!is_one_of(text.ptr[i], ".-+,/_="))
+			return false;
+		*out |= bit_of(text.ptr[i]);
+	}
+	return true;
+}
+
 /* What is between the braces. */
 static bool
 read_macro(struct slice inside, struct piece *out)
 {
-	size_t n = 0;
-
 	out->kind = PIECE_MACRO;
 	if (inside.len == 0 ||
 		!is_one_of(inside.ptr[0], "slodiphcrtvSLODIPHCRTV"))
@@ -87,10 +113,7 @@ read_macro(struct slice inside, struct piece *out)
 	out->is_reversed = inside.len > 0 && lower(inside.ptr[0]) == 'r';
 	if (out->is_reversed)
 		inside = slice_from(inside, 1);
-	while (n < inside.len && is_one_of(inside.ptr[n], ".-+,/_="))
-		n++;
-	out->delimiters = inside;
-	return n == inside.len;
+	return read_delimiters(inside, &out->delimiters);
 }
 
 /* Takes the first piece of *rest, which is not empty. False: malformed. */
@@ -266,22 +289,31 @@ append_value(struct str *out, char letter,
 static bool
 is_delimiter(const struct piece *piece, char c)
 {
-	return piece->delimiters.len == 0
-		       ? c == '.'
-		       : slice_has_byte(piece->delimiters, c);
+	return (piece->delimiters & bit_of(c)) != 0;
 }
 
-/* RFC 3986, 2.3: what is not "unreserved" is escaped (7.3). */
+/* RFC 3986, 2.3 */
+static bool
+is_unreserved(char c)
+{
+	return is_alpha(c) || is_digit(c) || c == '-' || c == '.' || c == '_' ||
+	       c == '~';
+}
+
+/* 7.3: as in a URL. */
 static void
 append_escaped(struct str *out, struct slice part)
 {
-	for (size_t i = 0; i < part.len; i++) {
-		const char c = part.ptr[i];
+	static const char digits[] = "0123456789ABCDEF";
 
-		if (is_alpha(c) || is_digit(c) || is_one_of(c, "-._~"))
-			str_append_char(out, c);
+	for (size_t i = 0; i < part.len; i++) {
+		const unsigned char c = (unsigned char)part.ptr[i];
+		const char escaped[] = { '%', digits[c >> 4], digits[c & 0xf] };
+
+		if (is_unreserved(part.ptr[i]))
+			str_append_char(out, part.ptr[i]);
 		else
-			str_printf(out, "%%%02X", (unsigned)(unsigned char)c);
+			str_append(out, escaped, sizeof(escaped));
 	}
 }
 
@@ -367,23 +399,69 @@ append_escape(struct str *out, char byte)
 	}
 }
 
+static void
+append_piece(struct str *out, const struct piece *piece,
+	const struct spf_macro_values *values)
+{
+	switch (piece->kind) {
+	case PIECE_LITERAL:
+		str_append_char(out, piece->byte);
+		break;
+	case PIECE_ESCAPE:
+		append_escape(out, piece->byte);
+		break;
+	case PIECE_MACRO:
+		append_macro(out, piece, values);
+		break;
+	}
+}
+
 void
 spf_macro_expand(struct slice text, const struct spf_macro_values *values,
 	struct str *out)
 {
 	struct piece piece;
 
-	while (text.len > 0 && read_piece(&text, &piece)) {
-		switch (piece.kind) {
-		case PIECE_LITERAL:
-			str_append_char(out, piece.byte);
-			break;
-		case PIECE_ESCAPE:
-			append_escape(out, piece.byte);
-			break;
-		case PIECE_MACRO:
-			append_macro(out, &piece, values);
-			break;
-		}
+	while (text.len > 0 && !out->is_cut && read_piece(&text, &piece))
+		append_piece(out, &piece, values);
+}
+
+/* --- names -------------------------------------------------------------- */
+
+static void
+keep_end(struct str *str, size_t n)
+{
+	memmove(str->data, str->data + (str->len - n), n + 1);
+	str->len = n;
+}
+
+static struct slice
+cut_name(struct slice name)
+{
+	if (slice_ends(name, SLICE(".")))
+		name = slice_part(name, 0, name.len - 1);
+	while (name.len > SPF_NAME_LEN_MAX) {
+		const ptrdiff_t dot = slice_find(name, '.');
+
+		name = dot < 0 ? SLICE("") : slice_from(name, (size_t)dot + 1);
 	}
+	return name;
+}
+
+void
+spf_macro_expand_name(struct slice spec, const struct spf_macro_values *values,
+	struct str *out)
+{
+	struct piece piece;
+	struct str all;
+
+	str_init(&all, NAME_ROOM);
+	while (spec.len > 0 && read_piece(&spec, &piece)) {
+		append_piece(&all, &piece, values);
+		assert(!all.is_cut);
+		if (all.len > NAME_LONG)
+			keep_end(&all, NAME_END);
+	}
+	str_append_slice(out, cut_name(str_slice(&all)));
+	str_free(&all);
 }

@@ -12,6 +12,9 @@
 #include "common/base/str.h"
 #include "common/mail/ip.h"
 
+/* RFC 7208, 4.3 and 7.3: of a name as text. */
+#define SPF_NAME_LEN_MAX 253u
+
 /* Where a macro-string stands: a text may hold blanks, %{c}, %{r}, %{t}. */
 enum spf_macro_use { SPF_MACRO_IN_DOMAIN, SPF_MACRO_IN_TEXT };
 
@@ -32,8 +35,15 @@ bool spf_macro_is_valid(struct slice text, enum spf_macro_use use);
 bool spf_macro_is_domain_spec(struct slice text);
 /* Whether one of the letters is used, in either case. */
 bool spf_macro_uses(struct slice text, const char *letters);
-/* Expands what is valid. */
+/* Expands what is valid, as far as there is room. */
 void spf_macro_expand(struct slice text, const struct spf_macro_values *values,
 	struct str *out);
+/*
+ * The name that a valid domain-spec stands for: without a dot at its end, and
+ * of one that is too long without labels at its left (7.3). No value may be
+ * longer than a name as text (DNS_NAME_TEXT_MAX).
+ */
+void spf_macro_expand_name(struct slice spec,
+	const struct spf_macro_values *values, struct str *out);
 
 #endif

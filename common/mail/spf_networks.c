@@ -119,9 +119,9 @@ answer_of_target(struct spf_networks *networks, struct slice domain,
 
 	if (spec.len == 0)
 		return answer_of(networks, domain, type);
-	str_init(&name, SPF_EXPANSION_MAX);
-	spf_macro_expand(spec, &values, &name);
-	question = answer_of(networks, spf_cut_name(str_slice(&name)), type);
+	str_init(&name, SPF_NAME_LEN_MAX);
+	spf_macro_expand_name(spec, &values, &name);
+	question = answer_of(networks, str_slice(&name), type);
 	str_free(&name);
 	return question;
 }

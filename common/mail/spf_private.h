@@ -7,11 +7,7 @@
  */
 
 #include "common/mail/spf.h"
-
-/* RFC 7208, 4.3 and 7.3: of a name as text. */
-#define SPF_NAME_LEN_MAX 253u
-/* A term's 512 bytes of macros, each of which expands to a whole value. */
-#define SPF_EXPANSION_MAX ((size_t)64 << 10)
+#include "common/mail/spf_macro.h"
 
 struct spf {
 	struct arena *arena;
@@ -72,10 +68,11 @@ struct slice spf_client_name(const struct spf *spf, struct slice domain,
 
 /* RFC 8616, 4: a local part that is not ASCII cannot be a label. */
 bool spf_matches_nothing(struct spf *spf, struct slice text);
-/* Expands a domain-spec or an explanation. False when %{p} is not here yet. */
-bool spf_expand(struct spf *spf, const struct spf_host *host, struct slice text,
-	struct str *out);
-/* 7.3: of a name that is too long labels go, from the left. */
-struct slice spf_cut_name(struct slice name);
+/* What the macros of a text stand for. False when %{p} is not here yet. */
+bool spf_find_values(struct spf *spf, const struct spf_host *host,
+	struct slice text, struct spf_macro_values *out);
+/* The name that a domain-spec stands for; the domain's own without one. */
+bool spf_find_name(struct spf *spf, const struct spf_host *host,
+	struct slice spec, struct slice *out);
 
 #endif

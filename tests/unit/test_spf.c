@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/mem.h"
 #include "tests/unit/spf_world.h"
 
 #define COUNT_OF(array) (int)(sizeof(array) / sizeof((array)[0]))
@@ -445,7 +446,7 @@ static const struct {
 	{ "a VERP", "b+u=y.z@example.com", HELO, "exists:%{l1r+=}.x",
 		"A b.x\n" },
 	{ "the HELO name in capitals", SENDER, "MX.Example.COM",
-		"exists:%{h}.x", "A MX.Example.COM.x\n" },
+		"exists:%{h}.x", "A mx.example.com.x\n" },
 	{ "an address for a HELO name", SENDER, "[192.0.2.1]", "exists:%{h}.x",
 		"A [192.0.2.1].x\n" },
 	{ "no HELO name", SENDER, "", "exists:x%{h}.x", "A x.x\n" },
@@ -513,18 +514,28 @@ static const struct {
 	{ "a@", "h.x", "a", "" },
 	{ "@", "h.x", "postmaster", "" },
 	{ "", "", "postmaster", "" },
+	{ "a@B\xc3\xbc"
+	  "cher.Example",
+		"h.x", "a", "xn--bcher-kva.example" },
+	{ "",
+		"b\xc3\xbc"
+		"cher.example",
+		"postmaster", "xn--bcher-kva.example" },
+	{ "a@b\xff.example", "h.x", "a", "" },
 };
 
 START_TEST(who_is_judged)
 {
-	struct slice local, domain;
+	struct arena *arena = arena_new(10000);
+	struct spf_input input;
 
-	spf_identity(slice_of(identities[_i].sender),
-		slice_of(identities[_i].helo), &local, &domain);
-	ck_assert_msg(slice_eq_text(local, identities[_i].local), "%s",
+	spf_identify(arena, slice_of(identities[_i].sender),
+		slice_of(identities[_i].helo), &input);
+	ck_assert_msg(slice_eq_text(input.local, identities[_i].local), "%s",
 		identities[_i].sender);
-	ck_assert_msg(slice_eq_text(domain, identities[_i].domain), "%s",
+	ck_assert_msg(slice_eq_text(input.domain, identities[_i].domain), "%s",
 		identities[_i].sender);
+	arena_free(arena);
 }
 END_TEST
 

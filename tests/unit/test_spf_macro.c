@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define COUNT_OF(array) (int)(sizeof(array) / sizeof((array)[0]))
-#define TEXT_MAX        ((size_t)64 << 10)
+#define TEXT_MAX        ((size_t)256 << 10)
 
 /* RFC 7208, 7.4: strong-bad@email.example.com from 192.0.2.3. */
 static struct spf_macro_values
@@ -82,8 +82,10 @@ START_TEST(expands_the_examples_of_the_rfc)
 {
 	const struct spf_macro_values values = rfc_values(examples[_i].client);
 
-	ck_assert_str_eq(expand(examples[_i].macro, &values),
-		examples[_i].expanded);
+	/* The RFC has digits above 9 in small letters, its suite in capitals:
+	 * in a name they are the same. */
+	ck_assert(slice_case_eq(slice_of(expand(examples[_i].macro, &values)),
+		slice_of(examples[_i].expanded)));
 }
 END_TEST
 
@@ -102,8 +104,8 @@ static const struct {
 	{ V6, "%{v}", "ip6" },
 	{ V6, "%{c}", V6 },
 	{ V6, "%{i}",
-		"2.0.0.1.0.d.b.8.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0."
-		"c.b.0.1" },
+		"2.0.0.1.0.D.B.8.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0."
+		"C.B.0.1" },
 	{ "::ffff:192.0.2.3", "%{i} %{v}", V4 " in-addr" },
 	/* In capitals they are the same, escaped. */
 	{ V4, "%{S}", "strong-bad%40email.example.com" },
@@ -210,6 +212,120 @@ START_TEST(splits_turns_and_joins)
 
 	values.local = slice_of(parts[_i].local);
 	ck_assert_str_eq(expand(parts[_i].macro, &values), parts[_i].expanded);
+}
+END_TEST
+
+/* --- bounds ------------------------------------------------------------- */
+
+START_TEST(stops_when_there_is_no_room)
+{
+	const struct spf_macro_values values = rfc_values(V4);
+	struct str out;
+
+	str_init(&out, 12);
+	spf_macro_expand(SLICE("%{l}=%{l}=%{l}"), &values, &out);
+	ck_assert_str_eq(str_text(&out), "strong-bad=s");
+	ck_assert(out.is_cut);
+	str_free(&out);
+}
+END_TEST
+
+/* What RFC 7208, 7.3 says, of a name that is there as a whole. */
+static struct slice
+without_labels_at_the_left(struct slice name)
+{
+	if (slice_ends(name, SLICE(".")))
+		name.len--;
+	while (name.len > SPF_NAME_LEN_MAX) {
+		const ptrdiff_t dot = slice_find(name, '.');
+
+		name = slice_from(name, dot < 0 ? name.len : (size_t)dot + 1);
+	}
+	return name;
+}
+
+static void
+expect_end_of(const char *spec, const struct spf_macro_values *values)
+{
+	const struct slice all = slice_of(expand(spec, values));
+	struct str name;
+
+	str_init(&name, SPF_NAME_LEN_MAX);
+	spf_macro_expand_name(slice_of(spec), values, &name);
+	ck_assert(!name.is_cut);
+	ck_assert_msg(
+		slice_eq(str_slice(&name), without_labels_at_the_left(all)),
+		"%s: %s", spec, str_text(&name));
+	str_free(&name);
+}
+
+/* Terms of 512 bytes stand for names of up to 64 KiB. */
+START_TEST(of_a_long_name_the_end_is_kept)
+{
+	static const char *const macros[] = { "%{l}", "%{S}", "%{p}", "%{l.}",
+		"x.", "%{h}%%" };
+	char local[256], spec[600];
+	struct spf_macro_values values = rfc_values(V4);
+
+	for (size_t dots = 1; dots < 255; dots += 61) {
+		memset(local, '/', sizeof(local));
+		for (size_t i = 0; i < sizeof(local); i += dots)
+			local[i] = '.';
+		values.local = (struct slice){ local, 255 };
+		for (size_t i = 0; i < 120 * 6; i += 5) {
+			char *to = spec;
+
+			for (size_t n = 0; n <= i / 6 && to < spec + 500; n++)
+				to += snprintf(to, 10, "%s", macros[i % 6]);
+			expect_end_of(spec, &values);
+			snprintf(to, 10, ".end.x");
+			expect_end_of(spec, &values);
+		}
+	}
+}
+END_TEST
+
+START_TEST(cuts_a_name_between_labels)
+{
+	char label[64], spec[400];
+	struct spf_macro_values values = rfc_values(V4);
+
+	memset(label, 'x', sizeof(label));
+	label[63] = '\0';
+	/* 253 bytes, 254 of them, labels of 64, one label. */
+	snprintf(spec, sizeof(spec), "%s.%s.%s.%s", label, label, label,
+		label + 2);
+	expect_end_of(spec, &values);
+	snprintf(spec, sizeof(spec), "%s.%s.%s.%s", label, label, label,
+		label + 1);
+	expect_end_of(spec, &values);
+	snprintf(spec, sizeof(spec), "%s%s%s%sx.x", label, label, label, label);
+	expect_end_of(spec, &values);
+	snprintf(spec, sizeof(spec), "%s%s%s%sx", label, label, label, label);
+	expect_end_of(spec, &values);
+}
+END_TEST
+
+START_TEST(the_dot_of_the_root_is_no_part_of_a_name)
+{
+	static const struct {
+		const char *spec, *name;
+	} rows[] = {
+		{ "example.com.", "example.com" },
+		{ "example.com", "example.com" },
+		{ "%{h}", "mx.example.org." },
+		{ "%%", "%" },
+	};
+	struct spf_macro_values values = rfc_values(V4);
+	struct str name;
+
+	values.helo = SLICE("mx.example.org..");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		str_init(&name, SPF_NAME_LEN_MAX);
+		spf_macro_expand_name(slice_of(rows[i].spec), &values, &name);
+		ck_assert_str_eq(str_text(&name), rows[i].name);
+		str_free(&name);
+	}
 }
 END_TEST
 
@@ -364,6 +480,10 @@ add_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, knows_the_letters, 0, COUNT_OF(letters));
 	tcase_add_test(tcase, escapes_every_byte);
 	tcase_add_loop_test(tcase, splits_turns_and_joins, 0, COUNT_OF(parts));
+	tcase_add_test(tcase, stops_when_there_is_no_room);
+	tcase_add_test(tcase, of_a_long_name_the_end_is_kept);
+	tcase_add_test(tcase, cuts_a_name_between_labels);
+	tcase_add_test(tcase, the_dot_of_the_root_is_no_part_of_a_name);
 	tcase_add_loop_test(tcase, knows_the_syntax, 0, COUNT_OF(strings));
 	tcase_add_test(tcase, a_byte_of_zero_is_no_letter);
 	tcase_add_test(tcase, says_which_letters_are_used);
