@@ -129,7 +129,7 @@ check_void(struct spf *spf, const struct spf_host *host,
 	if (has_failed(question))
 		return temperror(spf, question);
 	if (question->status != DNS_RECORDS &&
-		++spf->n_void > SPF_VOID_LOOKUPS_MAX)
+		++spf->progress.n_void > SPF_VOID_LOOKUPS_MAX)
 		return permerror(spf, host,
 			"more than two of its terms find nothing in the DNS");
 	return MATCH_NO;
@@ -327,7 +327,7 @@ static const struct {
 static bool
 exceeds_lookups(struct spf *spf, const struct spf_host *host, struct slice term)
 {
-	if (++spf->n_lookups <= SPF_LOOKUPS_MAX)
+	if (++spf->progress.n_lookups <= SPF_LOOKUPS_MAX)
 		return false;
 	(void)permerror(spf, host,
 		arena_printf(spf->arena,
@@ -369,7 +369,7 @@ decide(struct spf *spf, const struct spf_host *host,
 	case MATCH_YES:
 		out->result = term->result;
 		out->matched = path_of(spf, term->text, judgement->below);
-		out->exp = host->record->exp;
+		out->exp = host->question->record.exp;
 		out->exp_domain = host->domain;
 		return;
 	case MATCH_TEMPERROR:
@@ -385,20 +385,45 @@ decide(struct spf *spf, const struct spf_host *host,
 static bool
 redirect(struct spf *spf, const struct spf_host *host, struct verdict *out)
 {
-	const struct slice term = slice_of(arena_printf(spf->arena,
-		"redirect=%.*s", SLICE_ARG(host->record->redirect)));
+	const struct spf_record *record = &host->question->record;
 
 	out->result = SPF_PERMERROR;
-	if (exceeds_lookups(spf, host, term))
+	if (exceeds_lookups(spf, host, record->redirect_text))
 		return true;
-	if (!check_host(spf, host, host->record->redirect, out))
+	if (!check_host(spf, host, record->redirect, out))
 		return false;
-	out->matched = path_of(spf, term, out->matched);
+	out->matched = path_of(spf, record->redirect_text, out->matched);
 	if (out->result == SPF_NONE) {
 		(void)permerror(spf, host,
 			arena_printf(spf->arena, "%.*s has no SPF record",
-				SLICE_ARG(term)));
+				SLICE_ARG(record->redirect_text)));
 		out->result = SPF_PERMERROR;
+	}
+	return true;
+}
+
+/* The first of the record's terms that matches; NULL when none does. */
+static bool
+judge_terms(struct spf *spf, const struct spf_host *host,
+	const struct spf_term **matching, struct judgement *judgement)
+{
+	struct spf_question *question = host->question;
+
+	*matching = NULL;
+	if (question->n_judged > 0)
+		spf->progress = question->progress;
+	while (question->n_judged < question->record.n_terms) {
+		const struct spf_term *term =
+			&question->record.terms[question->n_judged];
+
+		if (!judge_term(spf, host, term, judgement))
+			return false;
+		if (judgement->match != MATCH_NO) {
+			*matching = term;
+			return true;
+		}
+		question->n_judged++;
+		question->progress = spf->progress;
 	}
 	return true;
 }
@@ -406,19 +431,18 @@ redirect(struct spf *spf, const struct spf_host *host, struct verdict *out)
 static bool
 judge_record(struct spf *spf, const struct spf_host *host, struct verdict *out)
 {
-	const struct spf_record *record = host->record;
+	const struct spf_term *matching;
 	struct judgement judgement;
 
-	for (size_t i = 0; i < record->n_terms; i++) {
-		if (!judge_term(spf, host, &record->terms[i], &judgement))
-			return false;
-		if (judgement.match == MATCH_NO)
-			continue;
-		decide(spf, host, &record->terms[i], &judgement, out);
+	if (!judge_terms(spf, host, &matching, &judgement))
+		return false;
+	if (matching != NULL) {
+		decide(spf, host, matching, &judgement, out);
 		return true;
 	}
 	out->result = SPF_NEUTRAL;
-	return record->redirect.len == 0 || redirect(spf, host, out);
+	return host->question->record.redirect.len == 0 ||
+	       redirect(spf, host, out);
 }
 
 /* 4.4 to 4.6: which record of the answer, if any, is to be judged. */
@@ -453,7 +477,7 @@ check_host(struct spf *spf, const struct spf_host *from, struct slice spec,
 	if (question == NULL)
 		return true;
 	host.domain = question->target;
-	host.record = &question->record;
+	host.question = question;
 	out->result = select_record(spf, &host, question);
 	return out->result != SPF_NEUTRAL || judge_record(spf, &host, out);
 }
@@ -540,8 +564,7 @@ spf_evaluate(struct spf *spf, struct spf_outcome *out)
 	struct verdict verdict = { .result = SPF_NONE };
 
 	memset(out, 0, sizeof(*out));
-	spf->at = 0;
-	spf->n_lookups = spf->n_void = 0;
+	spf->progress = (struct spf_progress){ .n_questions = 0 };
 	spf->problem = SLICE("");
 	if (!is_evaluable(top.domain))
 		return true;

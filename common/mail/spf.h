@@ -8,7 +8,9 @@
  * answers that are here allow; then spf_next_question() says what to ask the
  * DNS, spf_answer() puts an answer in, and spf_evaluate() begins again from
  * the top, as a rule does with facts: what was asked before comes in the same
- * order, so the n-th question of a run is the n-th of the run before it.
+ * order, so the n-th question of a run is the n-th of the run before it. What
+ * did not match in one run is not looked at in the next, or the runs would be
+ * as dear as who wrote the records likes.
  *
  *	while (!spf_evaluate(spf))
  *		while ((question = spf_next_question(spf)) != NULL)
@@ -63,6 +65,12 @@ struct spf_input {
 void spf_identify(struct arena *arena, struct slice sender, struct slice helo,
 	struct spf_input *out);
 
+/* How far a run has come. */
+struct spf_progress {
+	size_t n_questions; /* the question that comes next */
+	unsigned n_lookups, n_void;
+};
+
 /* What was asked, and what came. */
 struct spf_question {
 	struct slice target; /* the name, byte for byte */
@@ -84,6 +92,12 @@ struct spf_question {
 	/* Of a TXT with one SPF record: it, or what is wrong with it. */
 	struct spf_record record;
 	const char *record_err;
+	/*
+	 * Terms of it, from the first, that are known not to match, and how far
+	 * the run was behind them: they are not judged again.
+	 */
+	size_t n_judged;
+	struct spf_progress progress;
 };
 
 struct spf_outcome {

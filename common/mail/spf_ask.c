@@ -39,13 +39,13 @@ set_question(struct spf *spf, struct spf_question *question,
 static struct spf_question *
 asked_before(struct spf *spf, enum dns_type type)
 {
-	struct spf_question *question = &spf->questions[spf->at];
+	const size_t at = spf->progress.n_questions;
 
-	if (spf->at == spf->n_questions)
+	if (at == spf->n_questions)
 		return NULL;
-	assert(question->type == type);
-	spf->at++;
-	return question;
+	assert(spf->questions[at].type == type);
+	spf->progress.n_questions++;
+	return &spf->questions[at];
 }
 
 static struct spf_question *
@@ -54,7 +54,7 @@ ask(struct spf *spf, struct slice target, struct slice name, enum dns_type type)
 	struct spf_question *question = &spf->questions[spf->n_questions++];
 
 	assert(spf->n_questions <= SPF_QUESTIONS_MAX);
-	spf->at++;
+	spf->progress.n_questions++;
 	set_question(spf, question, target, name, type);
 	return question;
 }

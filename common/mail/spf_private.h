@@ -22,15 +22,14 @@ struct spf {
 	bool is_unexplained; /* there is a result, but for its explanation */
 	struct spf_outcome unexplained;
 	/* Of this run: */
-	size_t at; /* the question that comes next */
-	unsigned n_lookups, n_void;
+	struct spf_progress progress;
 	struct slice problem;
 };
 
 /* One domain whose record is evaluated; include and redirect nest. */
 struct spf_host {
 	struct slice domain;
-	const struct spf_record *record;
+	struct spf_question *question; /* whose answer is the record */
 };
 
 /* The next of them that was not given out yet; NULL: there is none. */

@@ -305,9 +305,11 @@ read_modifier(struct parse *parse, struct slice text, size_t equals)
 	const struct slice name = slice_part(text, 0, equals);
 	const struct slice value = slice_from(text, equals + 1);
 
-	if (slice_case_eq(name, SLICE("redirect")))
+	if (slice_case_eq(name, SLICE("redirect"))) {
+		parse->out->redirect_text = text;
 		return read_own_modifier(parse, text, value,
 			&parse->out->redirect);
+	}
 	if (slice_case_eq(name, SLICE("exp")))
 		return read_own_modifier(parse, text, value, &parse->out->exp);
 	if (!spf_macro_is_valid(value, SPF_MACRO_IN_DOMAIN))

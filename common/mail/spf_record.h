@@ -56,6 +56,7 @@ struct spf_record {
 	const struct spf_term *terms;
 	size_t n_terms;
 	struct slice redirect, exp; /* domain-specs; "" for none (6.1, 6.2) */
+	struct slice redirect_text; /* as it stands in the record */
 };
 
 /* Whether a TXT record is an SPF record at all (4.5). */

@@ -8,7 +8,6 @@
 #include "common/base/num.h"
 
 #define RECORDS_MAX  DNS_RECORDS_MAX
-#define SHUFFLES     12u
 #define TEXT_MAX     ((size_t)64 << 10)
 #define ANSWER_BYTES ((size_t)1 << 20)
 /* Of the names of an identity; a test may make them long. */
@@ -218,7 +217,7 @@ spf_world_judge_input(struct spf_world *world, const char *zone,
 	struct str text, asked;
 	struct spf_world other;
 
-	for (unsigned order = 0; order < SHUFFLES; order++) {
+	for (unsigned order = 0; order < SPF_WORLD_ORDERS; order++) {
 		str_init(&text, TEXT_MAX);
 		str_init(&asked, TEXT_MAX);
 		evaluate_in_order(input, zone, order,

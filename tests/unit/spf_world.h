@@ -19,8 +19,10 @@
 
 #include "common/mail/spf.h"
 
-#define SPF_WORLD_TTL 300u
-#define SPF_WORLD_NOW 1700000000
+/* In so many orders the answers come, one evaluation each. */
+#define SPF_WORLD_ORDERS 12u
+#define SPF_WORLD_TTL    300u
+#define SPF_WORLD_NOW    1700000000
 /* All that one evaluation may ask: with the client's names and their hosts. */
 #define SPF_WORLD_QUESTIONS_MAX (SPF_QUESTIONS_MAX + 1 + SPF_NAMES_MAX)
 
