@@ -120,3 +120,14 @@ dns_name_eq(const struct dns_name *a, const struct dns_name *b)
 {
 	return a->len == b->len && memcmp(a->wire, b->wire, a->len) == 0;
 }
+
+bool
+dns_name_is_within(const struct dns_name *name, const struct dns_name *domain)
+{
+	size_t at = 0;
+
+	while (name->len - at > domain->len)
+		at += 1u + name->wire[at];
+	return at > 0 && name->len - at == domain->len &&
+	       memcmp(name->wire + at, domain->wire, domain->len) == 0;
+}

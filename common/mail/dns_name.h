@@ -32,5 +32,8 @@ bool dns_name_parse(struct slice text, struct dns_name *out);
 const char *dns_name_format(const struct dns_name *name,
 	char text[DNS_NAME_TEXT_MAX]);
 bool dns_name_eq(const struct dns_name *a, const struct dns_name *b);
+/* Whether it is below the domain, by labels and not by text. */
+bool dns_name_is_within(const struct dns_name *name,
+	const struct dns_name *domain);
 
 #endif

@@ -289,33 +289,27 @@ spf_names_client(const struct spf *spf, const struct spf_question *question,
 	return false;
 }
 
-static bool
-is_within(struct slice name, struct slice domain)
-{
-	const size_t n = name.len - domain.len;
-
-	if (slice_ends(domain, SLICE(".")))
-		return is_within(name, slice_part(domain, 0, domain.len - 1));
-	return name.len > domain.len && name.ptr[n - 1] == '.' &&
-	       slice_case_eq(slice_from(name, n), domain);
-}
-
 struct slice
 spf_client_name(const struct spf *spf, struct slice domain, bool may_be_any)
 {
 	struct slice within = SLICE(""), any = SLICE("");
+	struct dns_name whole, name;
+	const bool is_name =
+		dns_name_parse(escape_name(spf->arena, domain), &whole);
 
 	for (size_t i = 0; i < spf->n_ptr_hosts; i++) {
 		const struct spf_question *host = &spf->ptr_hosts[i];
 
 		if (!spf_names_client(spf, host, ip_bits(&spf->input.client)))
 			continue;
-		if (slice_case_eq(host->target, domain))
-			return host->target;
-		if (within.len == 0 && is_within(host->target, domain))
-			within = host->target;
 		if (any.len == 0)
-			any = host->target;
+			any = host->name;
+		if (!is_name || !dns_name_parse(host->name, &name))
+			continue;
+		if (dns_name_eq(&name, &whole))
+			return host->name;
+		if (within.len == 0 && dns_name_is_within(&name, &whole))
+			within = host->name;
 	}
 	return within.len > 0 || !may_be_any ? within : any;
 }

@@ -75,6 +75,47 @@ START_TEST(refuses_what_is_no_name)
 }
 END_TEST
 
+START_TEST(knows_what_is_within_a_domain)
+{
+	static const struct {
+		const char *name, *domain;
+		bool is_within;
+	} rows[] = {
+		{ "a.example.com", "example.com", true },
+		{ "A.b.Example.COM", "eXample.com.", true },
+		{ "example.com", "com", true },
+		{ "com", ".", true },
+		{ LONGEST, A63 "." A61, true },
+		{ LONGEST, A61, true },
+		{ "example.com", "example.com", false },
+		{ ".", ".", false },
+		{ ".", "com", false },
+		{ "com", "example.com", false },
+		{ "aexample.com", "example.com", false },
+		{ "a.example.com", "example.org", false },
+		{ "a.example.com", "b.example.com", false },
+		{ "example.com.a", "example.com", false },
+		/* The same text at the end, but not the same labels. */
+		{ "a\\.example.com", "example.com", false },
+		{ "a\\.com", "com", false },
+		{ "a\\\\.com", "com", true },
+		/* The length of a label is a byte like others. */
+		{ "aaa\\003com", "com", false },
+		{ "x\\007example\\003com", "example.com", false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct dns_name name, domain;
+
+		ck_assert(dns_name_parse(slice_of(rows[i].name), &name));
+		ck_assert(dns_name_parse(slice_of(rows[i].domain), &domain));
+		ck_assert_msg(dns_name_is_within(&name, &domain) ==
+				      rows[i].is_within,
+			"%s in %s", rows[i].name, rows[i].domain);
+	}
+}
+END_TEST
+
 START_TEST(the_longest_text_fits)
 {
 	char text[DNS_NAME_TEXT_MAX], again[DNS_NAME_TEXT_MAX];
@@ -105,6 +146,7 @@ main(void)
 	suite_add_tcase(suite, tcase);
 	tcase_add_test(tcase, reads_what_it_writes);
 	tcase_add_test(tcase, refuses_what_is_no_name);
+	tcase_add_test(tcase, knows_what_is_within_a_domain);
 	tcase_add_test(tcase, the_longest_text_fits);
 	srunner_run_all(runner, CK_ENV);
 	n_failed = srunner_ntests_failed(runner);

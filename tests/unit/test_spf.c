@@ -136,6 +136,10 @@ static const struct row mechanisms[] = {
 		RECORD("ptr") "1.2.0.192.in-addr.arpa PTR mxexample.com\n"
 			      "mxexample.com A 192.0.2.1",
 		"fail by -all" },
+	{ "ptr, the same text, but other labels",
+		RECORD("ptr") "1.2.0.192.in-addr.arpa PTR mx\\.example.com\n"
+			      "mx\\.example.com A 192.0.2.1",
+		"fail by -all" },
 	{ "ptr, that does not lead back",
 		RECORD("ptr") "1.2.0.192.in-addr.arpa PTR mx.example.com\n"
 			      "mx.example.com A 192.0.2.9",
