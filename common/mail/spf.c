@@ -445,11 +445,13 @@ judge_record(struct spf *spf, const struct spf_host *host, struct verdict *out)
 	       redirect(spf, host, out);
 }
 
-/* 4.4 to 4.6: which record of the answer, if any, is to be judged. */
+/* 4.3 to 4.6: which record of the answer, if any, is to be judged. */
 static enum spf_result
 select_record(struct spf *spf, const struct spf_host *host,
 	const struct spf_question *question)
 {
+	if (!is_evaluable(host->domain))
+		return SPF_NONE;
 	if (has_failed(question)) {
 		(void)temperror(spf, question);
 		return SPF_TEMPERROR;

@@ -256,6 +256,20 @@ static const struct row nested[] = {
 						    "example.com.y A 127.0.0.2",
 		"pass by exists:%{d}.y" },
 
+	/* 4.3: a domain of one label is none, whatever the DNS says. */
+	{ "include of a top-level domain",
+		RECORD("include:%{o1}") "com TXT v=spf1 all",
+		"permerror since example.com: include:%{o1} has no SPF "
+		"record" },
+	{ "include of one that fails",
+		RECORD("include:%{o1}") "com TXT! SERVFAIL",
+		"permerror since example.com: include:%{o1} has no SPF "
+		"record" },
+	{ "redirect to a top-level domain",
+		"example.com TXT v=spf1 redirect=%{o1}\ncom TXT v=spf1 all",
+		"permerror by redirect=%{o1} since example.com: redirect=%{o1} "
+		"has no SPF record" },
+
 	{ "redirect",
 		"example.com TXT v=spf1 redirect=_spf.%{d}\n"
 		"_spf.example.com TXT v=spf1 -all",
