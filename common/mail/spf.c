@@ -93,6 +93,23 @@ spf_new(struct arena *arena, const struct spf_input *input)
 	return spf;
 }
 
+/* --- texts -------------------------------------------------------------- */
+
+/*
+ * What goes into a reply of SMTP, a header or a log: a sender writes parts of
+ * it, into names that an evaluation came to.
+ */
+static struct slice
+printable(struct arena *arena, struct slice text)
+{
+	char *out = arena_memdup(arena, text.ptr, text.len);
+
+	for (size_t i = 0; i < text.len; i++)
+		if (out[i] < ' ' || out[i] > '~')
+			out[i] = '?';
+	return (struct slice){ out, text.len };
+}
+
 /* --- limits and errors -------------------------------------------------- */
 
 static enum match
@@ -486,18 +503,6 @@ check_host(struct spf *spf, const struct spf_host *from, struct slice spec,
 
 /* --- the explanation ---------------------------------------------------- */
 
-/* It goes into a reply of SMTP and into a log. */
-static struct slice
-printable(struct arena *arena, struct slice text)
-{
-	char *out = arena_memdup(arena, text.ptr, text.len);
-
-	for (size_t i = 0; i < text.len; i++)
-		if (out[i] < ' ' || out[i] > '~')
-			out[i] = '?';
-	return (struct slice){ out, text.len };
-}
-
 /* 6.2: whatever is wrong with it, there is none. False: not ready. */
 static bool
 explain(struct spf *spf, const struct verdict *verdict, struct slice *out)
@@ -554,7 +559,7 @@ put_outcome(const struct spf *spf, const struct verdict *verdict,
 	out->result = verdict->result;
 	out->matched = verdict->matched;
 	if (is_error(out->result))
-		out->problem = spf->problem;
+		out->problem = printable(spf->arena, spf->problem);
 	out->depends_on_local = spf->has_used_local;
 	out->ttl = out->result == SPF_TEMPERROR ? 0 : least_ttl(spf);
 }

@@ -110,9 +110,9 @@ struct spf_outcome {
 	/* Of a fail: what the domain says of it (6.2), printable; "" if nothing
 	 */
 	struct slice explanation;
-	struct slice
-		problem; /* of an error: what was wrong, a sentence's end */
-	uint32_t ttl;    /* seconds for which it holds; 0 of a temperror */
+	/* Of an error: what was wrong, a sentence's end; printable. */
+	struct slice problem;
+	uint32_t ttl; /* seconds for which it holds; 0 of a temperror */
 	/* With another local part the result might be another. */
 	bool depends_on_local;
 };

@@ -388,6 +388,27 @@ START_TEST(an_explanation_is_printable_and_short)
 }
 END_TEST
 
+/* A name that somebody wrote into a HELO. */
+START_TEST(a_problem_is_printable)
+{
+	static const struct row rows[] = {
+		{ "no record", RECORD("include:%{h}.x") "c??d.x TXT v=spf1 moo",
+			"permerror since example.com: include:%{h}.x has no "
+			"SPF record" },
+		{ "the DNS fails", RECORD("a:%{h}.x") "c\\013\\010d.x A! l\x1b",
+			"temperror since c??d.x: l?" },
+		{ "a bad record",
+			RECORD("include:%{h}.x") "c\\013\\010d.x TXT v=spf1 "
+						 "\x1b[2J",
+			"permerror since c??d.x: there is no such mechanism: "
+			"\"\\u001b[2J\"" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		expect(&rows[i], CLIENT, SENDER, "c\r\nd");
+}
+END_TEST
+
 /* --- macros ------------------------------------------------------------- */
 
 #define PTR "1.2.0.192.in-addr.arpa PTR "
@@ -626,6 +647,7 @@ add_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, what_the_domain_says_of_a_fail, 0,
 		COUNT_OF(explanations));
 	tcase_add_test(tcase, an_explanation_is_printable_and_short);
+	tcase_add_test(tcase, a_problem_is_printable);
 	tcase_add_loop_test(tcase, the_validated_name, 0, COUNT_OF(validated));
 	tcase_add_test(tcase, the_client_has_its_names_once);
 	tcase_add_loop_test(tcase, names_that_are_asked_for, 0,
