@@ -7,7 +7,6 @@
 #include "common/base/mem.h"
 #include "common/base/num.h"
 
-#define RECORDS_MAX  DNS_RECORDS_MAX
 #define TEXT_MAX     ((size_t)64 << 10)
 #define ANSWER_BYTES ((size_t)1 << 20)
 /* Of the names of an identity; a test may make them long. */
@@ -18,8 +17,8 @@
 /* An answer that is being put together, line by line. */
 struct builder {
 	struct arena *arena;
-	struct dns_record records[RECORDS_MAX];
-	struct dns_answer answer;
+	struct dns_record *records;
+	struct dns_answer *answer;
 };
 
 static struct slice
@@ -35,9 +34,9 @@ name_as_dns_tells_it(struct arena *arena, struct slice text)
 static struct dns_record *
 add_record(struct builder *builder)
 {
-	ck_assert_uint_lt(builder->answer.n_records, RECORDS_MAX);
-	builder->answer.status = DNS_RECORDS;
-	return &builder->records[builder->answer.n_records++];
+	ck_assert_uint_lt(builder->answer->n_records, DNS_RECORDS_MAX);
+	builder->answer->status = DNS_RECORDS;
+	return &builder->records[builder->answer->n_records++];
 }
 
 static void
@@ -69,7 +68,7 @@ static void
 add_line(struct builder *builder, enum dns_type type, struct slice kind,
 	struct slice data)
 {
-	struct dns_answer *answer = &builder->answer;
+	struct dns_answer *answer = builder->answer;
 	struct slice rest = kind, name, ttl;
 	uint64_t seconds;
 	const char last = kind.ptr[kind.len - 1];
@@ -100,13 +99,21 @@ is_name(struct slice text, const struct dns_name *name)
 	return dns_name_parse(text, &other) && dns_name_eq(&other, name);
 }
 
-static void
-look_up(struct builder *builder, const char *zone, struct slice name,
-	enum dns_type type)
+void
+spf_world_look_up(struct arena *arena, const char *zone, struct slice name,
+	enum dns_type type, struct dns_answer *out)
 {
+	struct builder builder = { .arena = arena,
+		.records = arena_new_array(arena, DNS_RECORDS_MAX,
+			struct dns_record),
+		.answer = out };
 	struct slice rest = slice_of(zone), line, owner, kind;
 	struct dns_name asked;
 
+	*out = (struct dns_answer){ .status = DNS_NO_SUCH_NAME,
+		.records = builder.records,
+		.ttl = SPF_WORLD_TTL,
+		.reason = "" };
 	if (!dns_name_parse(name, &asked))
 		return;
 	while (slice_split(&rest, '\n', &line)) {
@@ -114,27 +121,21 @@ look_up(struct builder *builder, const char *zone, struct slice name,
 			!is_name(owner, &asked) ||
 			!slice_split(&line, ' ', &kind))
 			continue;
-		if (builder->answer.status == DNS_NO_SUCH_NAME)
-			builder->answer.status = DNS_NONE;
-		add_line(builder, type, kind, line);
+		if (out->status == DNS_NO_SUCH_NAME)
+			out->status = DNS_NONE;
+		add_line(&builder, type, kind, line);
 	}
 }
 
-void
-spf_world_answer(const char *zone, struct spf *spf,
-	struct spf_question *question)
+static void
+answer(struct spf *spf, struct spf_question *question, const char *zone)
 {
-	static struct builder builder;
+	struct arena *arena = arena_new(ANSWER_BYTES);
+	struct dns_answer out;
 
-	memset(&builder, 0, sizeof(builder));
-	builder.arena = arena_new(ANSWER_BYTES);
-	builder.answer = (struct dns_answer){ .status = DNS_NO_SUCH_NAME,
-		.records = builder.records,
-		.ttl = SPF_WORLD_TTL,
-		.reason = "" };
-	look_up(&builder, zone, question->name, question->type);
-	spf_answer(spf, question, &builder.answer);
-	arena_free(builder.arena);
+	spf_world_look_up(arena, zone, question->name, question->type, &out);
+	spf_answer(spf, question, &out);
+	arena_free(arena);
 }
 
 /* --- an evaluation ------------------------------------------------------ */
@@ -187,7 +188,7 @@ evaluate(struct spf *spf, const char *zone, unsigned order, struct str *asked,
 		memmove(waiting + chosen, waiting + chosen + 1,
 			(n - chosen - 1) * sizeof(waiting[0]));
 		n--;
-		spf_world_answer(zone, spf, question);
+		answer(spf, question, zone);
 	}
 }
 

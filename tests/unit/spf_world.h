@@ -19,6 +19,8 @@
 
 #include "common/mail/spf.h"
 
+struct arena;
+
 /* In so many orders the answers come, one evaluation each. */
 #define SPF_WORLD_ORDERS 12u
 #define SPF_WORLD_TTL    300u
@@ -44,8 +46,8 @@ const char *spf_world_judge(struct spf_world *world, const char *zone,
 const char *spf_world_judge_input(struct spf_world *world, const char *zone,
 	const struct spf_input *input);
 
-/* For whoever evaluates by himself: what the zone says. */
-void spf_world_answer(const char *zone, struct spf *spf,
-	struct spf_question *question);
+/* For whoever asks by himself: what the zone says, in the arena. */
+void spf_world_look_up(struct arena *arena, const char *zone, struct slice name,
+	enum dns_type type, struct dns_answer *out);
 
 #endif

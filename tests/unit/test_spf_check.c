@@ -1,0 +1,273 @@
+/* SPF over the DNS: questions that a test answers when it likes. */
+
+#include "common/io/spf_check.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/io/dns.h"
+#include "common/io/loop.h"
+#include "tests/unit/spf_world.h"
+
+#define QUERIES_MAX  SPF_WORLD_QUESTIONS_MAX
+#define QUESTION_MS  1234
+#define PATIENCE_MS  60000 /* for what comes at once */
+#define ANSWER_BYTES ((size_t)1 << 20)
+
+/* In place of common/io/dns.c. */
+struct dns_query {
+	char name[DNS_NAME_TEXT_MAX];
+	enum dns_type type;
+	bool is_waiting;
+	dns_done_fn *done;
+	void *arg;
+};
+
+static struct dns_query queries[QUERIES_MAX];
+static size_t n_queries;
+
+struct dns_query *
+dns_ask(struct dns *dns, struct slice name, enum dns_type type,
+	uint64_t deadline_ms, dns_done_fn *done, void *arg)
+{
+	struct dns_query *query = &queries[n_queries++];
+
+	(void)dns;
+	ck_assert_uint_le(n_queries, QUERIES_MAX);
+	ck_assert_uint_eq(deadline_ms, QUESTION_MS);
+	snprintf(query->name, sizeof(query->name), "%.*s", SLICE_ARG(name));
+	query->type = type;
+	query->is_waiting = true;
+	query->done = done;
+	query->arg = arg;
+	return query;
+}
+
+void
+dns_cancel(struct dns_query *query)
+{
+	if (query == NULL)
+		return;
+	ck_assert(query->is_waiting);
+	query->is_waiting = false;
+}
+
+/* As the loop would. */
+static void
+answer(struct dns_query *query, const char *zone)
+{
+	struct arena *arena = arena_new(ANSWER_BYTES);
+	struct dns_answer out;
+
+	ck_assert(query->is_waiting);
+	query->is_waiting = false;
+	spf_world_look_up(arena, zone, slice_of(query->name), query->type,
+		&out);
+	query->done(query->arg, &out);
+	arena_free(arena);
+}
+
+static size_t
+count_waiting(void)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < n_queries; i++)
+		n += queries[i].is_waiting;
+	return n;
+}
+
+/* --- a check ------------------------------------------------------------ */
+
+static struct loop *loop;
+static struct spf_check *check;
+static char outcome[300]; /* "" until it was told */
+static unsigned n_told;
+static uint64_t deadline_ms;
+
+static void
+begin(void)
+{
+	loop = loop_new();
+	check = NULL;
+	n_queries = n_told = 0;
+	outcome[0] = '\0';
+	deadline_ms = PATIENCE_MS;
+}
+
+static void
+end(void)
+{
+	ck_assert_uint_eq(count_waiting(), 0);
+	loop_free(loop);
+}
+
+static void
+on_done(void *arg, const struct spf_outcome *out, const struct spf *spf)
+{
+	ck_assert_ptr_eq(arg, &n_told);
+	ck_assert_uint_eq(count_waiting(), 0);
+	n_told++;
+	snprintf(outcome, sizeof(outcome), "%s %.*s%.*s%.*s",
+		spf_result_name(out->result), SLICE_ARG(out->matched),
+		SLICE_ARG(out->problem), SLICE_ARG(out->explanation));
+	/* It can still be looked at. */
+	for (size_t i = 0; spf_question_at(spf, i) != NULL; i++)
+		ck_assert_uint_gt(spf_question_at(spf, i)->target.len, 0);
+	loop_stop(loop);
+}
+
+/* What start is given is gone when it returns. */
+static void
+start(const char *sender, const char *helo)
+{
+	char parts[2][200];
+	struct spf_check_config config = { .deadline_ms = deadline_ms,
+		.question_ms = QUESTION_MS };
+	struct spf_input input = { .now = SPF_WORLD_NOW };
+
+	snprintf(parts[0], sizeof(parts[0]), "%s", sender);
+	snprintf(parts[1], sizeof(parts[1]), "%s", helo);
+	input.helo = slice_of(parts[1]);
+	ck_assert(ip_parse(SLICE("192.0.2.1"), &input.client));
+	spf_identity(slice_of(parts[0]), input.helo, &input.local,
+		&input.domain);
+	check = spf_check_start(loop, NULL, &input, &config, on_done, &n_told);
+	memset(parts, 'x', sizeof(parts));
+}
+
+/* Until it was told, which only the loop does. */
+static const char *
+told(void)
+{
+	ck_assert_uint_eq(n_told, 0);
+	loop_run_for(loop, PATIENCE_MS);
+	ck_assert_uint_eq(n_told, 1);
+	return outcome;
+}
+
+#define HOSTS "1.x 2.x 3.x 4.x 5.x 6.x 7.x 8.x 9.x 10.x"
+#define ZONE \
+	"b.c TXT v=spf1 mx -all exp=e.x\nb.c MX " HOSTS "\ne.x TXT %{l}@%{h}\n"
+
+static void
+answer_in_order(const char *zone)
+{
+	for (size_t i = 0; i < n_queries; i++)
+		if (queries[i].is_waiting)
+			answer(&queries[i], zone);
+}
+
+START_TEST(asks_until_there_is_an_outcome)
+{
+	start("a@b.c", "h.x");
+	ck_assert_uint_eq(n_queries, 1);
+	ck_assert_str_eq(queries[0].name, "b.c");
+	ck_assert_int_eq(queries[0].type, DNS_TYPE_TXT);
+	answer_in_order(ZONE);
+	ck_assert_uint_eq(n_queries, 13);
+	ck_assert_str_eq(told(), "fail -alla@h.x");
+}
+END_TEST
+
+START_TEST(without_a_question_it_is_told_from_the_loop_too)
+{
+	start("", "localhost");
+	ck_assert_uint_eq(n_queries, 0);
+	ck_assert_str_eq(told(), "none ");
+}
+END_TEST
+
+START_TEST(what_nobody_needs_any_more_is_given_up)
+{
+	const char *zone = ZONE "\n1.x A 192.0.2.1";
+
+	start("a@b.c", "h.x");
+	answer(&queries[0], zone);
+	answer(&queries[1], zone);
+	ck_assert_uint_eq(count_waiting(), 10);
+	answer(&queries[7], zone);
+	ck_assert_uint_eq(count_waiting(), 9);
+	answer(&queries[2], zone);
+	ck_assert_uint_eq(count_waiting(), 0);
+	ck_assert_str_eq(told(), "pass mx");
+}
+END_TEST
+
+START_TEST(an_evaluation_that_takes_too_long_is_an_error)
+{
+	deadline_ms = 5;
+	for (size_t n_answers = 0; n_answers <= 2; n_answers++) {
+		n_queries = n_told = 0;
+		start("a@b.c", "h.x");
+		for (size_t i = 0; i < n_answers; i++)
+			answer(&queries[i], ZONE);
+		ck_assert_str_eq(told(),
+			"temperror the DNS took longer than 5 ms");
+	}
+}
+END_TEST
+
+/* Nothing is told, and nothing is left; also of an outcome not yet told. */
+START_TEST(can_be_cancelled_at_any_time)
+{
+	for (size_t n_answers = 0; n_answers <= 13; n_answers++) {
+		n_queries = 0;
+		start("a@b.c", "h.x");
+		for (size_t i = 0; i < n_answers; i++)
+			answer(&queries[i], ZONE);
+		spf_check_cancel(check);
+		ck_assert_uint_eq(count_waiting(), 0);
+	}
+	loop_run_for(loop, 1);
+	ck_assert_uint_eq(n_told, 0);
+	spf_check_cancel(NULL);
+}
+END_TEST
+
+static void
+begin_another(void *arg, const struct spf_outcome *out, const struct spf *spf)
+{
+	(void)arg;
+	(void)out;
+	(void)spf;
+	start("", "localhost");
+}
+
+/* A rule may ask for the next identity as soon as it knows of the first. */
+START_TEST(another_may_begin_when_one_is_told)
+{
+	const struct spf_check_config config = { .deadline_ms = PATIENCE_MS,
+		.question_ms = QUESTION_MS };
+	struct spf_input input = { .domain = SLICE("localhost") };
+
+	ck_assert(ip_parse(SLICE("192.0.2.1"), &input.client));
+	spf_check_start(loop, NULL, &input, &config, begin_another, NULL);
+	ck_assert_str_eq(told(), "none ");
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("spf_check");
+	TCase *tcase = tcase_create("spf_check");
+	SRunner *runner = srunner_create(suite);
+	int n_failed;
+
+	suite_add_tcase(suite, tcase);
+	tcase_add_checked_fixture(tcase, begin, end);
+	tcase_add_test(tcase, asks_until_there_is_an_outcome);
+	tcase_add_test(tcase, without_a_question_it_is_told_from_the_loop_too);
+	tcase_add_test(tcase, what_nobody_needs_any_more_is_given_up);
+	tcase_add_test(tcase, an_evaluation_that_takes_too_long_is_an_error);
+	tcase_add_test(tcase, can_be_cancelled_at_any_time);
+	tcase_add_test(tcase, another_may_begin_when_one_is_told);
+	srunner_run_all(runner, CK_ENV);
+	n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
