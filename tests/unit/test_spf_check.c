@@ -17,6 +17,9 @@
 #define PATIENCE_MS  60000 /* for what comes at once */
 #define ANSWER_BYTES ((size_t)1 << 20)
 
+#define ARENA_BYTES ((size_t)16 << 10)
+#define PAYER       "registered.example"
+
 /* In place of common/io/dns.c. */
 struct dns_query {
 	char name[DNS_NAME_TEXT_MAX];
@@ -31,13 +34,14 @@ static size_t n_queries;
 
 struct dns_query *
 dns_ask(struct dns *dns, struct slice name, enum dns_type type,
-	uint64_t deadline_ms, dns_done_fn *done, void *arg)
+	uint64_t deadline_ms, struct slice payer, dns_done_fn *done, void *arg)
 {
 	struct dns_query *query = &queries[n_queries++];
 
 	(void)dns;
 	ck_assert_uint_le(n_queries, QUERIES_MAX);
 	ck_assert_uint_eq(deadline_ms, QUESTION_MS);
+	ck_assert(slice_eq_text(payer, PAYER));
 	snprintf(query->name, sizeof(query->name), "%.*s", SLICE_ARG(name));
 	query->type = type;
 	query->is_waiting = true;
@@ -124,19 +128,21 @@ on_done(void *arg, const struct spf_outcome *out, const struct spf *spf)
 static void
 start(const char *sender, const char *helo)
 {
-	char parts[2][200];
+	char parts[3][200];
+	struct arena *arena = arena_new(ARENA_BYTES);
 	struct spf_check_config config = { .deadline_ms = deadline_ms,
 		.question_ms = QUESTION_MS };
 	struct spf_input input = { .now = SPF_WORLD_NOW };
 
 	snprintf(parts[0], sizeof(parts[0]), "%s", sender);
 	snprintf(parts[1], sizeof(parts[1]), "%s", helo);
-	input.helo = slice_of(parts[1]);
+	snprintf(parts[2], sizeof(parts[2]), "%s", PAYER);
+	config.payer = slice_of(parts[2]);
 	ck_assert(ip_parse(SLICE("192.0.2.1"), &input.client));
-	spf_identity(slice_of(parts[0]), input.helo, &input.local,
-		&input.domain);
+	spf_identify(arena, slice_of(parts[0]), slice_of(parts[1]), &input);
 	check = spf_check_start(loop, NULL, &input, &config, on_done, &n_told);
 	memset(parts, 'x', sizeof(parts));
+	arena_free(arena);
 }
 
 /* Until it was told, which only the loop does. */
