@@ -217,6 +217,19 @@ START_TEST(an_evaluation_that_takes_too_long_is_an_error)
 }
 END_TEST
 
+/* RFC 7208, 6.2: an explanation that does not come changes nothing. */
+START_TEST(a_result_stands_without_its_explanation)
+{
+	deadline_ms = 5;
+	start("a@b.c", "h.x");
+	for (size_t i = 0; i <= 11; i++)
+		answer(&queries[i], ZONE);
+	ck_assert_uint_eq(count_waiting(), 1);
+	ck_assert_str_eq(queries[12].name, "e.x");
+	ck_assert_str_eq(told(), "fail -all");
+}
+END_TEST
+
 /* Nothing is told, and nothing is left; also of an outcome not yet told. */
 START_TEST(can_be_cancelled_at_any_time)
 {
@@ -270,6 +283,7 @@ main(void)
 	tcase_add_test(tcase, without_a_question_it_is_told_from_the_loop_too);
 	tcase_add_test(tcase, what_nobody_needs_any_more_is_given_up);
 	tcase_add_test(tcase, an_evaluation_that_takes_too_long_is_an_error);
+	tcase_add_test(tcase, a_result_stands_without_its_explanation);
 	tcase_add_test(tcase, can_be_cancelled_at_any_time);
 	tcase_add_test(tcase, another_may_begin_when_one_is_told);
 	srunner_run_all(runner, CK_ENV);
