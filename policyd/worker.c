@@ -343,21 +343,11 @@ open_database(struct sources *sources, enum config_db_id id)
 static void
 open_dns(struct sources *sources)
 {
-	const struct config *config = sources->config;
-	const char *resolvers[CONFIG_RESOLVERS_MAX] = { NULL };
-	struct dns_config from = {
-		.resolvers = resolvers,
-		.n_resolvers = config->dns.resolvers.n,
-		.is_recursive = config_dns_is_recursive(config),
-		.trust_anchor = config->dns.trust_anchor,
-		.cache_bytes = config->dns.cache_bytes,
-		.queries_max = config->dns.queries,
-		.queries_per_payer = config->dns.queries_per_domain,
-	};
+	const char *resolvers[CONFIG_RESOLVERS_MAX];
+	struct dns_config config;
 
-	for (size_t i = 0; i < config->dns.resolvers.n; i++)
-		resolvers[i] = config->dns.resolvers.items[i];
-	sources->dns = dns_new(sources->loop, &from);
+	config_dns(sources->config, resolvers, &config);
+	sources->dns = dns_new(sources->loop, &config);
 }
 
 static void

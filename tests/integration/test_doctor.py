@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from harness import SOURCE, wait_for
+from harness.dns import DnsServer
 from harness.ports import free_ports
 
 DONE, FINDINGS = 0, 1
@@ -442,6 +443,22 @@ def test_the_daemon_is_down(wiring):
     found = wiring.findings()
     assert checks(found) == [("sockets", "error"), ("daemon", "error")]
     assert {one["mend"] for one in found} == {"systemctl start policyd"}
+
+
+def test_a_resolver_that_does_not_answer(wiring):
+    """Is asked only when a rule needs it; the daemon itself is not."""
+    with DnsServer({}) as dns:
+        wiring.configure(**{"dns.resolver": dns.address,
+                            "dns.timeout": "1s", "spf.mode": "enforce"})
+        in_force = "daemon"  # the resolver changes with a restart only
+        assert {one["check"] for one in wiring.findings()} <= {in_force}
+        assert dns.asked()
+    found = [one for one in wiring.findings() if one["check"] != in_force]
+    assert [(one["check"], one["severity"]) for one in found] == [
+        ("resolver", "error")]
+    assert "every SPF result is temperror" in found[0]["what"]
+    wiring.configure(**{"spf.mode": "off"})
+    assert {one["check"] for one in wiring.findings()} <= {in_force}
 
 
 def test_a_change_that_is_not_in_force(wiring):
