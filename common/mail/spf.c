@@ -569,6 +569,7 @@ spf_evaluate(struct spf *spf, struct spf_outcome *out)
 {
 	const struct spf_host top = { .domain = spf->input.domain };
 	struct verdict verdict = { .result = SPF_NONE };
+	bool is_explained;
 
 	memset(out, 0, sizeof(*out));
 	spf->progress = (struct spf_progress){ .n_questions = 0 };
@@ -577,8 +578,9 @@ spf_evaluate(struct spf *spf, struct spf_outcome *out)
 		return true;
 	if (!check_host(spf, &top, SLICE(""), &verdict))
 		return false;
+	is_explained = explain(spf, &verdict, &out->explanation);
 	put_outcome(spf, &verdict, out);
-	if (explain(spf, &verdict, &out->explanation))
+	if (is_explained)
 		return true;
 	spf->unexplained = *out;
 	spf->is_unexplained = true;

@@ -62,11 +62,24 @@ spf_memory_payer(const struct spf_memory *memory, struct slice domain)
 
 /* --- keys --------------------------------------------------------------- */
 
+/* A key that is put together; what does not fit makes it no key. */
+struct key {
+	char bytes[KEY_MAX];
+	size_t len;
+	bool is_cut;
+};
+
 static void
-append_part(struct str *key, struct slice part)
+append_part(struct key *key, struct slice part)
 {
-	str_append_slice(key, part);
-	str_append_char(key, '\0');
+	if (part.len >= KEY_MAX - key->len) {
+		key->is_cut = true;
+		return;
+	}
+	if (part.len > 0)
+		memcpy(key->bytes + key->len, part.ptr, part.len);
+	key->len += part.len;
+	key->bytes[key->len++] = '\0';
 }
 
 /* False: too long to be told from others. */
@@ -74,19 +87,17 @@ static bool
 make_key(const struct spf_input *input, bool with_local, struct hash128 *out)
 {
 	char client[IP_TEXT_MAX];
-	struct str key;
-	bool is_whole;
+	struct key key;
 
-	str_init(&key, KEY_MAX);
+	key.len = 0;
+	key.is_cut = false;
 	append_part(&key, slice_of(ip_format(&input->client, client)));
 	append_part(&key, input->helo);
 	append_part(&key, input->domain);
 	if (with_local)
 		append_part(&key, input->local);
-	is_whole = !key.is_cut;
-	*out = hash_u128(str_slice(&key));
-	str_free(&key);
-	return is_whole;
+	*out = hash_u128((struct slice){ key.bytes, key.len });
+	return !key.is_cut;
 }
 
 /* --- entries ------------------------------------------------------------ */

@@ -36,6 +36,8 @@ static const struct {
 } records[] = {
 	{ "a.example", "v=spf1 ip4:192.0.2.1 -all" },
 	{ "b.example", "v=spf1 exists:%{l}.b.example -all" },
+	{ "c.example", "v=spf1 -all exp=why.c.example" },
+	{ "why.c.example", "not for %{l}" },
 	{ "mx.helo.example", "v=spf1 -all" },
 	{ "xn--bcher-kva.example", "v=spf1 +all" },
 	{ "gone.example", NULL },
@@ -225,6 +227,21 @@ START_TEST(remembers_the_local_part_that_was_used)
 }
 END_TEST
 
+START_TEST(an_explanation_is_for_whom_it_was_made)
+{
+	begin();
+	ask(FROM("192.0.2.1", "x@c.example"), fact_spf);
+	ck_assert(slice_eq_text(
+		ask(FROM("192.0.2.1", "y@c.example"), fact_spf)->explanation,
+		"not for y"));
+	ck_assert(slice_eq_text(
+		ask(FROM("192.0.2.1", "x@c.example"), fact_spf)->explanation,
+		"not for x"));
+	ck_assert_uint_eq(n_questions, 0);
+	end();
+}
+END_TEST
+
 START_TEST(the_registered_domain_pays)
 {
 	begin();
@@ -278,6 +295,7 @@ main(void)
 	tcase_add_test(tcase, judges_the_helo_name);
 	tcase_add_test(tcase, remembers_by_client_and_domain);
 	tcase_add_test(tcase, remembers_the_local_part_that_was_used);
+	tcase_add_test(tcase, an_explanation_is_for_whom_it_was_made);
 	tcase_add_test(tcase, the_registered_domain_pays);
 	tcase_add_test(tcase, without_an_address_it_is_unavailable);
 	tcase_add_test(tcase, may_be_given_up);
