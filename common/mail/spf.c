@@ -129,6 +129,12 @@ temperror(struct spf *spf, const struct spf_question *question)
 }
 
 static bool
+is_error(enum spf_result result)
+{
+	return result == SPF_TEMPERROR || result == SPF_PERMERROR;
+}
+
+static bool
 has_failed(const struct spf_question *question)
 {
 	return question->status == DNS_FAILED || question->status == DNS_BOGUS;
@@ -409,13 +415,15 @@ redirect(struct spf *spf, const struct spf_host *host, struct verdict *out)
 		return true;
 	if (!check_host(spf, host, record->redirect, out))
 		return false;
-	out->matched = path_of(spf, record->redirect_text, out->matched);
 	if (out->result == SPF_NONE) {
 		(void)permerror(spf, host,
 			arena_printf(spf->arena, "%.*s has no SPF record",
 				SLICE_ARG(record->redirect_text)));
 		out->result = SPF_PERMERROR;
 	}
+	if (!is_error(out->result))
+		out->matched =
+			path_of(spf, record->redirect_text, out->matched);
 	return true;
 }
 
@@ -532,12 +540,6 @@ explain(struct spf *spf, const struct verdict *verdict, struct slice *out)
 }
 
 /* --- the evaluation ----------------------------------------------------- */
-
-static bool
-is_error(enum spf_result result)
-{
-	return result == SPF_TEMPERROR || result == SPF_PERMERROR;
-}
 
 /* Of all that was answered: a name that is not there changes, too. */
 static uint32_t

@@ -104,7 +104,7 @@ struct spf_outcome {
 	enum spf_result result;
 	/*
 	 * The terms that led to it, "include:_spf.example.net ip4:192.0.2.1";
-	 * "" when none matched.
+	 * "" of an error, and when none matched.
 	 */
 	struct slice matched;
 	/* Of a fail: what the domain says of it (6.2), printable; "" if nothing

@@ -267,7 +267,7 @@ static const struct row nested[] = {
 		"record" },
 	{ "redirect to a top-level domain",
 		"example.com TXT v=spf1 redirect=%{o1}\ncom TXT v=spf1 all",
-		"permerror by redirect=%{o1} since example.com: redirect=%{o1} "
+		"permerror since example.com: redirect=%{o1} "
 		"has no SPF record" },
 
 	{ "redirect",
@@ -285,14 +285,14 @@ static const struct row nested[] = {
 		"example.com TXT v=spf1 redirect=x.y\nx.y TXT v=spf1",
 		"neutral by redirect=x.y" },
 	{ "redirect, none", "example.com TXT v=spf1 redirect=x.y",
-		"permerror by redirect=x.y since example.com: redirect=x.y has "
+		"permerror since example.com: redirect=x.y has "
 		"no SPF record" },
 	{ "redirect, temperror",
 		"example.com TXT v=spf1 redirect=x.y\nx.y TXT! SERVFAIL",
-		"temperror by redirect=x.y since x.y: SERVFAIL" },
+		"temperror since x.y: SERVFAIL" },
 	{ "redirect, permerror",
 		"example.com TXT v=spf1 redirect=x.y\nx.y TXT v=spf1 a:",
-		"permerror by redirect=x.y since x.y: a term is malformed: "
+		"permerror since x.y: a term is malformed: "
 		"\"a:\"" },
 	{ "redirect, %{d} is where it leads",
 		"example.com TXT v=spf1 redirect=x.y\nx.y TXT v=spf1 a:%{d}.z\n"
@@ -478,6 +478,9 @@ static const struct {
 		"A a\\\\.b.x\n" },
 	{ "quotes and blanks", "\"a b\"@example.com", HELO, "exists:%{l}.x",
 		"A \"a b\".x\n" },
+	{ "as providers have it", SENDER, HELO,
+		"include:%{i}._ip.%{h}._ehlo.%{d}._spf.x.y",
+		"TXT 192.0.2.1._ip.mx.example.com._ehlo.example.com._spf.x.y\n" },
 	{ "a percent sign", "%{d}@example.com", HELO, "exists:%{l}.x",
 		"A %{d}.x\n" },
 	{ "what stands for a blank", SENDER, HELO, "exists:a%_b%-c.%%.x",
@@ -520,7 +523,7 @@ static const struct row not_ascii[] = {
 	{ "ptr", RECORD("ptr:%{S}.x"), "fail by -all" },
 	{ "include", RECORD("include:%{l}.x"), "fail by -all" },
 	{ "redirect", "example.com TXT v=spf1 redirect=%{l}.x",
-		"permerror by redirect=%{l}.x since example.com: "
+		"permerror since example.com: "
 		"redirect=%{l}.x has no SPF record" },
 	{ "exp", "example.com TXT v=spf1 -all exp=%{l}.x", "fail by -all" },
 	{ "an explanation", EXPLAINED "why.example.com TXT Dear %{l}",

@@ -134,10 +134,9 @@ START_TEST(a_record_that_leads_to_itself)
 		"permerror since example.com: include:%{d} would be the "
 		"eleventh term that asks the DNS");
 	ck_assert_uint_eq(world.n_asked, 11);
-	add(RECORD "redirect=example.com");
-	ck_assert_ptr_nonnull(strstr(judge(),
-		"since example.com: redirect=example.com would be the "
-		"eleventh term that asks the DNS"));
+	expect_with(RECORD "redirect=example.com",
+		"permerror since example.com: redirect=example.com would be "
+		"the eleventh term that asks the DNS");
 	ck_assert_uint_eq(world.n_asked, 11);
 }
 END_TEST
@@ -290,8 +289,7 @@ static const struct {
 		"temperror since a.x: late" },
 	{ RECORD "include:a.x all\na.x TXT v=spf1 a:b.x\nb.x A! late",
 		"temperror since b.x: late" },
-	{ RECORD "redirect=a.x\na.x TXT! late",
-		"temperror by redirect=a.x since a.x: late" },
+	{ RECORD "redirect=a.x\na.x TXT! late", "temperror since a.x: late" },
 	{ RECORD "-all a:a.x\na.x A! late", "fail by -all" },
 	/* 5.5, 6.2, 7.3: not of names, not of explanations. */
 	{ RECORD "ptr -all\n" PTR "! late", "fail by -all" },
