@@ -242,19 +242,23 @@ judge_exists(struct spf *spf, const struct spf_host *host,
 /* All hosts are asked for at once, and judged in their order (5.4). */
 static bool
 judge_hosts(struct spf *spf, const struct spf_term *term,
-	const struct spf_question *mx, struct judgement *out)
+	struct spf_question *mx, struct judgement *out)
 {
 	const struct spf_question *hosts[SPF_NAMES_MAX];
 
 	for (size_t i = 0; i < mx->n_records; i++)
 		hosts[i] = spf_ask_host(spf, mx->names[i]);
-	for (size_t i = 0; i < mx->n_records && out->match == MATCH_NO; i++) {
-		if (!spf_is_answered(hosts[i]))
+	while (mx->n_judged < mx->n_records && out->match == MATCH_NO) {
+		const struct spf_question *host = hosts[mx->n_judged];
+
+		if (!spf_is_answered(host))
 			return false;
-		if (has_failed(hosts[i]))
-			out->match = temperror(spf, hosts[i]);
-		else if (spf_names_client(spf, hosts[i], prefix_of(spf, term)))
+		if (has_failed(host))
+			out->match = temperror(spf, host);
+		else if (spf_names_client(spf, host, prefix_of(spf, term)))
 			out->match = MATCH_YES;
+		else
+			mx->n_judged++;
 	}
 	return true;
 }

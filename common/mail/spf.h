@@ -93,8 +93,9 @@ struct spf_question {
 	struct spf_record record;
 	const char *record_err;
 	/*
-	 * Terms of it, from the first, that are known not to match, and how far
-	 * the run was behind them: they are not judged again.
+	 * Terms of the record, or hosts of an MX, from the first, that are
+	 * known not to match: they are not judged again. How far the run was
+	 * behind those terms.
 	 */
 	size_t n_judged;
 	struct spf_progress progress;

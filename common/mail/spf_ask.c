@@ -277,15 +277,14 @@ bool
 spf_names_client(const struct spf *spf, const struct spf_question *question,
 	unsigned prefix_length)
 {
+	const struct network around =
+		network_of(&spf->input.client, prefix_length);
+
 	if (question->status != DNS_RECORDS)
 		return false;
-	for (size_t i = 0; i < question->n_records; i++) {
-		const struct network network =
-			network_of(&question->addresses[i], prefix_length);
-
-		if (network_contains(&network, &spf->input.client))
+	for (size_t i = 0; i < question->n_records; i++)
+		if (network_contains(&around, &question->addresses[i]))
 			return true;
-	}
 	return false;
 }
 
