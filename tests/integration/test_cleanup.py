@@ -253,6 +253,10 @@ def start_slowly(policyd):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(lambda: policyd.json("status")["cleanup"]["state"] == "at work",
              "the run")
+    # It is at work before it holds the lease.
+    wait_for(lambda: policyd.database.value(
+        "SELECT COUNT(*) FROM policyd.lease"
+        " WHERE held_until > UNIX_TIMESTAMP()"), "the lease")
     asking.kill()
     asking.wait()
 

@@ -250,7 +250,7 @@ RIGHT = [
     "reject_unlisted_recipient check_policy_service {us} permit_mynetworks",
     "reject_unlisted_recipient,check_policy_service,{us}",
     "reject_unlisted_recipient, check_policy_service {{ {us},"
-    " timeout=10s, default_action=DUNNO }}, permit_mynetworks",
+    " timeout=20s, default_action=DUNNO }}, permit_mynetworks",
     "reject_unlisted_recipient, $asking, permit_mynetworks",
     "reject_unlisted_recipient, ours, permit_mynetworks",
     "reject_unlisted_recipient, outer, permit_mynetworks",
