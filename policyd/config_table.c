@@ -318,7 +318,7 @@ static const struct config_setting settings[] = {
 		10, 60 * SECOND_MS, 0, "time in which an answer has to come"),
 	SIZE("dns", "cache", dns.cache_bytes, "32M", 1 * MIB, 4096ull * MIB,
 		CONFIG_RESTART, "memory for answers, for each process"),
-	NUMBER("dns", "queries", dns.queries, "2000", 10, 100000,
+	NUMBER("dns", "queries", dns.queries, "2000", 10, 20000,
 		CONFIG_RESTART, "questions under way at once, for each process"),
 	NUMBER("dns", "queries_per_domain", dns.queries_per_domain, "50", 1, 100000,
 		CONFIG_RESTART, "those of them that the mail of one sender's domain may cause"),

@@ -44,6 +44,7 @@ struct dns_config {
 	size_t n_resolvers;
 	bool is_recursive;        /* ask the servers of the zones themselves */
 	const char *trust_anchor; /* file; "" does without DNSSEC */
+	uint64_t timeout_ms;      /* what most are asked with as deadline_ms */
 	uint64_t cache_bytes;
 	size_t queries_max;       /* questions under way; more fail at once */
 	size_t queries_per_payer; /* of them */

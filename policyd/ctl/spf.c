@@ -78,8 +78,10 @@ open_dns(struct spf_command *spf)
 	const char *resolvers[1];
 	struct dns_config config = { .resolvers = resolvers,
 		.trust_anchor = "",
+		.timeout_ms = spf->timeout_ms,
 		.cache_bytes = CACHE_BYTES,
-		.queries_max = QUERIES_MAX };
+		.queries_max = QUERIES_MAX,
+		.queries_per_payer = QUERIES_MAX };
 
 	if (command_argument(&command->request, "resolver", &resolver)) {
 		if (!config_is_resolver(resolver)) {

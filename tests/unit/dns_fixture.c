@@ -9,12 +9,13 @@
 
 #include "common/io/loop.h"
 
-#define ENOUGH 1000
+#define ENOUGH      1000
+#define ADDRESS_MAX 32
 
 static struct {
-	int fd;
+	int fd, dead_fd;
 	struct loop_watch *watch;
-	char address[32]; /* as dns_new() wants it */
+	char address[ADDRESS_MAX], dead_address[ADDRESS_MAX];
 	unsigned n_asked;
 	uint8_t packet[512];
 	size_t len;
@@ -113,21 +114,28 @@ on_question(void *arg, unsigned events)
 			(struct sockaddr *)&from, from_len);
 }
 
-static void
-start_server(void)
+/* A socket on loopback, and where it is as dns_new() wants it. */
+static int
+open_socket(char address[ADDRESS_MAX])
 {
 	struct sockaddr_in here = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t here_len = sizeof(here);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&here, sizeof(here)), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&here, &here_len),
+		0);
+	snprintf(address, ADDRESS_MAX, "127.0.0.1@%u", ntohs(here.sin_port));
+	return fd;
+}
+
+static void
+start_server(void)
+{
 	memset(&server, 0, sizeof(server));
-	server.fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-	ck_assert_int_eq(
-		bind(server.fd, (struct sockaddr *)&here, sizeof(here)), 0);
-	ck_assert_int_eq(
-		getsockname(server.fd, (struct sockaddr *)&here, &here_len), 0);
-	snprintf(server.address, sizeof(server.address), "127.0.0.1@%u",
-		ntohs(here.sin_port));
+	server.fd = open_socket(server.address);
+	server.dead_fd = open_socket(server.dead_address);
 	server.watch = loop_watch_new(loop, server.fd, on_question, NULL);
 	loop_watch_set(server.watch, LOOP_READ);
 }
@@ -218,12 +226,14 @@ get(const char *name, enum dns_type type)
 /* --- setting up --------------------------------------------------------- */
 
 static void
-open_dns(const char *trust_anchor, size_t queries_max, size_t queries_per_payer)
+open_dns(const char *trust_anchor, size_t queries_max, size_t queries_per_payer,
+	size_t n_resolvers)
 {
-	const char *const resolvers[] = { server.address };
+	const char *const resolvers[] = { server.address, server.dead_address };
 	const struct dns_config config = { .resolvers = resolvers,
-		.n_resolvers = 1,
+		.n_resolvers = n_resolvers,
 		.trust_anchor = trust_anchor,
+		.timeout_ms = 3000,
 		.cache_bytes = 3 << 20,
 		.queries_max = queries_max,
 		.queries_per_payer = queries_per_payer };
@@ -232,11 +242,18 @@ open_dns(const char *trust_anchor, size_t queries_max, size_t queries_per_payer)
 }
 
 void
+dns_fixture_reopen_beside_a_dead_one(void)
+{
+	dns_free(dns);
+	open_dns("", ENOUGH, ENOUGH, 2);
+}
+
+void
 dns_fixture_reopen(const char *trust_anchor, size_t queries_max,
 	size_t queries_per_payer)
 {
 	dns_free(dns);
-	open_dns(trust_anchor, queries_max, queries_per_payer);
+	open_dns(trust_anchor, queries_max, queries_per_payer, 1);
 }
 
 void
@@ -244,7 +261,7 @@ dns_fixture_setup(void)
 {
 	loop = loop_new();
 	start_server();
-	open_dns("", ENOUGH, ENOUGH);
+	open_dns("", ENOUGH, ENOUGH, 1);
 }
 
 void
@@ -253,5 +270,6 @@ dns_fixture_teardown(void)
 	dns_free(dns);
 	loop_watch_free(server.watch);
 	close(server.fd);
+	close(server.dead_fd);
 	loop_free(loop);
 }

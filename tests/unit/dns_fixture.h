@@ -23,6 +23,8 @@ void dns_fixture_teardown(void);
 /* In place of the one that is open. */
 void dns_fixture_reopen(const char *trust_anchor, size_t queries_max,
 	size_t queries_per_payer);
+/* The same, with a second resolver at an address that never answers. */
+void dns_fixture_reopen_beside_a_dead_one(void);
 
 /* Questions that have come to the resolver. */
 unsigned server_n_asked(void);

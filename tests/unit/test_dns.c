@@ -105,6 +105,22 @@ START_TEST(gives_up_at_the_deadline)
 }
 END_TEST
 
+/* libunbound would take the quick ones for what to expect of all. */
+START_TEST(what_is_slow_has_its_time_beside_what_is_quick)
+{
+	struct asked slow;
+	char name[32];
+
+	ask_for(&slow, "silent.test", DNS_TYPE_A, 1500);
+	for (unsigned i = 0; slow.n_done == 0; i++) {
+		snprintf(name, sizeof(name), "q%u.test", i);
+		ck_assert_int_eq(get(name, DNS_TYPE_A).answer.status,
+			DNS_RECORDS);
+	}
+	ck_assert_str_eq(slow.reason, "there was no answer in time");
+}
+END_TEST
+
 START_TEST(an_impossible_name_does_not_exist)
 {
 	struct asked asked = get("a..test", DNS_TYPE_A);
@@ -170,6 +186,23 @@ START_TEST(asks_whom_resolv_conf_names_or_nobody)
 }
 END_TEST
 
+START_TEST(one_of_several_resolvers_may_be_dead)
+{
+	struct asked asked[8];
+	char name[32];
+
+	dns_fixture_reopen_beside_a_dead_one();
+	for (int i = 0; i < 8; i++) {
+		snprintf(name, sizeof(name), "a%d.test", i);
+		ask_for(&asked[i], name, DNS_TYPE_A, PATIENCE_MS);
+	}
+	for (int i = 0; i < 8; i++) {
+		wait_for(&asked[i]);
+		ck_assert_int_eq(asked[i].answer.status, DNS_RECORDS);
+	}
+}
+END_TEST
+
 START_TEST(comes_back_when_the_resolver_does)
 {
 	struct asked asked;
@@ -212,10 +245,12 @@ main(void)
 	tcase_add_test(tcase, tells_why_it_failed);
 	tcase_add_test(tcase, remembers_answers_and_still_calls_back_later);
 	tcase_add_test(tcase, gives_up_at_the_deadline);
+	tcase_add_test(tcase, what_is_slow_has_its_time_beside_what_is_quick);
 	tcase_add_test(tcase, an_impossible_name_does_not_exist);
 	tcase_add_test(tcase, a_forged_answer_is_told_apart);
 	tcase_add_test(tcase, all_fails_when_it_cannot_be_set_up);
 	tcase_add_test(tcase, asks_whom_resolv_conf_names_or_nobody);
+	tcase_add_test(tcase, one_of_several_resolvers_may_be_dead);
 	tcase_add_test(tcase, comes_back_when_the_resolver_does);
 	srunner_run_all(runner, CK_ENV);
 	n_failed = srunner_ntests_failed(runner);
