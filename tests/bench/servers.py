@@ -15,6 +15,7 @@ from data import SIZED, SIZED_REPLY
 
 ECHO = os.path.join(BUILD, "tests/bench/echo_server")
 LOAD = os.path.join(BUILD, "tests/bench/load")
+DNS_LOAD = os.path.join(BUILD, "tests/bench/dns_load")
 DAEMON = os.path.join(BUILD, "policyd/policyd")
 CTL = os.path.join(BUILD, "policyd/policyctl")
 
@@ -139,8 +140,18 @@ def end_process(process, seconds):
 
 def load(port, mode, n, connections, **options):
     """One run of tests/bench/load; what it says, as a dictionary."""
-    command = [LOAD, "--connect", "inet:127.0.0.1:%d" % port, "--mode", mode,
-               "--requests", str(n), "--connections", str(connections)]
+    return measured("load --mode " + mode, LOAD, connect="inet:127.0.0.1:%d" %
+                    port, mode=mode, requests=n, connections=connections,
+                    **options)
+
+
+def dns_load(**options):
+    """One run of tests/bench/dns_load; what it says, as a dictionary."""
+    return measured("dns_load", DNS_LOAD, **options)
+
+
+def measured(what, program, **options):
+    command = [program]
     for name, value in options.items():
         command += ["--" + name.replace("_", "-"), str(value)]
     try:
@@ -148,11 +159,10 @@ def load(port, mode, n, connections, **options):
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, timeout=LOAD_SECONDS)
     except subprocess.TimeoutExpired:
-        raise Failure("load --mode %s: not done within %d s" % (
-            mode, LOAD_SECONDS))
+        raise Failure("%s: not done within %d s" % (what, LOAD_SECONDS))
     if done.returncode != 0:
-        raise Failure("load --mode %s: %s" % (
-            mode, (done.stdout + done.stderr).strip()))
+        raise Failure("%s: %s" % (
+            what, (done.stdout + done.stderr).strip()))
     return json.loads(done.stdout)
 
 
