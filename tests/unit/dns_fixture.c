@@ -10,6 +10,7 @@
 #include "common/io/loop.h"
 
 #define ENOUGH      1000
+#define CACHE_BYTES ((uint64_t)3 << 20)
 #define ADDRESS_MAX 32
 
 static struct {
@@ -225,35 +226,38 @@ get(const char *name, enum dns_type type)
 
 /* --- setting up --------------------------------------------------------- */
 
-static void
-open_dns(const char *trust_anchor, size_t queries_max, size_t queries_per_payer,
-	size_t n_resolvers)
+void
+dns_fixture_reopen(const char *trust_anchor, size_t queries_max,
+	size_t queries_per_payer)
 {
-	const char *const resolvers[] = { server.address, server.dead_address };
+	const char *const resolvers[] = { server.address };
+	/* libunbound does not give up either while a test goes on. */
 	const struct dns_config config = { .resolvers = resolvers,
-		.n_resolvers = n_resolvers,
+		.n_resolvers = 1,
 		.trust_anchor = trust_anchor,
-		.timeout_ms = 3000,
-		.cache_bytes = 3 << 20,
+		.timeout_ms = PATIENCE_MS,
+		.cache_bytes = CACHE_BYTES,
 		.queries_max = queries_max,
 		.queries_per_payer = queries_per_payer };
 
+	dns_free(dns);
 	dns = dns_new(loop, &config);
 }
 
 void
 dns_fixture_reopen_beside_a_dead_one(void)
 {
-	dns_free(dns);
-	open_dns("", ENOUGH, ENOUGH, 2);
-}
+	const char *const resolvers[] = { server.address, server.dead_address };
+	const struct dns_config config = { .resolvers = resolvers,
+		.n_resolvers = 2,
+		.trust_anchor = "",
+		.timeout_ms = 1, /* for as little patience as there is */
+		.cache_bytes = CACHE_BYTES,
+		.queries_max = ENOUGH,
+		.queries_per_payer = ENOUGH };
 
-void
-dns_fixture_reopen(const char *trust_anchor, size_t queries_max,
-	size_t queries_per_payer)
-{
 	dns_free(dns);
-	open_dns(trust_anchor, queries_max, queries_per_payer, 1);
+	dns = dns_new(loop, &config);
 }
 
 void
@@ -261,7 +265,8 @@ dns_fixture_setup(void)
 {
 	loop = loop_new();
 	start_server();
-	open_dns("", ENOUGH, ENOUGH, 1);
+	dns = NULL;
+	dns_fixture_reopen("", ENOUGH, ENOUGH);
 }
 
 void
