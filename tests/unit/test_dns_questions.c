@@ -236,6 +236,21 @@ START_TEST(a_payer_has_a_budget)
 }
 END_TEST
 
+START_TEST(what_has_ended_costs_nothing)
+{
+	struct asked asked;
+	char name[32];
+
+	dns_fixture_reopen("", 4, 1);
+	for (int i = 0; i < 5; i++) {
+		snprintf(name, sizeof(name), "a%d.test", i);
+		ask_paid(&asked, name, "p.test");
+		wait_for(&asked);
+		ck_assert_int_eq(asked.answer.status, DNS_RECORDS);
+	}
+}
+END_TEST
+
 START_TEST(what_nobody_waits_for_is_still_paid)
 {
 	struct asked asked;
@@ -339,6 +354,7 @@ main(void)
 	tcase_add_test(tcase, callbacks_may_cancel_who_waited_with_them);
 	tcase_add_test(tcase, frees_what_is_under_way);
 	tcase_add_test(tcase, a_payer_has_a_budget);
+	tcase_add_test(tcase, what_has_ended_costs_nothing);
 	tcase_add_test(tcase, what_nobody_waits_for_is_still_paid);
 	tcase_add_test(tcase, to_join_costs_nothing);
 	tcase_add_test(tcase, payers_leave_room_for_what_nobody_pays_for);
