@@ -26,10 +26,20 @@
 #define CONNECTIONS_MAX 64
 /* Answers that wait: more are not sent, which shows as a failure. */
 #define DELAYED_MAX 65536
+/* Of a record below spf.example. */
+#define INCLUDES 5u
 
 enum { TYPE_A = 1, TYPE_TXT = 16 };
 
-enum manner { PLAIN, SILENT, SERVFAIL, SLOW, TCP_ONLY, TCP_SILENT };
+enum manner {
+	PLAIN,
+	SILENT,
+	SERVFAIL,
+	SLOW,
+	TCP_ONLY,
+	TCP_SILENT,
+	SPF,
+};
 
 /* The end of a name, on the wire. */
 static const struct {
@@ -45,6 +55,7 @@ static const struct {
 	{ SLICE_INIT("\4slow\7example"), SLOW },
 	{ SLICE_INIT("\3tcp\7example"), TCP_ONLY },
 	{ SLICE_INIT("\7tcphole\7example"), TCP_SILENT },
+	{ SLICE_INIT("\3spf\7example"), SPF },
 };
 
 struct packet {
@@ -116,6 +127,38 @@ put(uint8_t *at, struct slice bytes)
 	return bytes.len;
 }
 
+/* The name as text, with a dot at its end. */
+static void
+append_name(struct str *out, const uint8_t *bytes)
+{
+	for (size_t at = HEAD_BYTES; bytes[at] != 0; at += bytes[at] + 1u)
+		str_printf(out, "%.*s.", (int)bytes[at],
+			(const char *)&bytes[at + 1]);
+}
+
+/* Appends the record to an answer; its length. */
+static size_t
+put_spf(uint8_t *to, const uint8_t *question)
+{
+	struct str text;
+	size_t len;
+
+	str_init(&text, UINT8_MAX);
+	str_append_text(&text, "v=spf1");
+	for (unsigned i = 1; i <= INCLUDES && question[HEAD_BYTES + 1] != 'i';
+		i++) {
+		str_printf(&text, " include:i%u.", i);
+		append_name(&text, question);
+	}
+	str_append_text(&text, " ip4:198.51.100.0/24 -all");
+	len = put(to, SLICE("\xc0\x0c\0\x10\0\1\0\0\1\x2c\0"));
+	to[len++] = (uint8_t)(text.len + 1);
+	to[len++] = (uint8_t)text.len;
+	len += put(to + len, str_slice(&text));
+	str_free(&text);
+	return len;
+}
+
 /* In place of the question; its new length. */
 static size_t
 make_answer(uint8_t *bytes, size_t end, enum manner manner, bool is_tcp)
@@ -127,6 +170,8 @@ make_answer(uint8_t *bytes, size_t end, enum manner manner, bool is_tcp)
 	if (manner != SERVFAIL && !is_cut && type == TYPE_A)
 		len += put(bytes + len, SLICE("\xc0\x0c\0\1\0\1\0\0\1\x2c"
 					      "\0\4\xc0\0\2\1"));
+	else if (manner == SPF && type == TYPE_TXT)
+		len += put_spf(bytes + len, bytes);
 	else if (manner != SERVFAIL && !is_cut && type == TYPE_TXT)
 		len += put(bytes + len, SLICE("\xc0\x0c\0\x10\0\1\0\0\1\x2c"
 					      "\0\x0c\x0bv=spf1 -all"));

@@ -10,6 +10,8 @@
  *	slow.example        slow_ms after the name was first asked for
  *	tcp.example         over TCP; over UDP it says that the answer was cut
  *	tcphole.example     the same, but over TCP never
+ *	spf.example         TXT with five includes of names below the name; of
+ *	                    these (they begin with "i") TXT with "ip4:"
  */
 
 #include <stdbool.h>

@@ -36,6 +36,7 @@ class Counts:
         self.known = 50000 if is_quick else 1000000
         self.explained = 5000 if is_quick else 60000
         self.domains = 10000 if is_quick else 100000
+        self.evaluations = 5000 if is_quick else 100000
         self.messages = 5000 if is_quick else 50000
         self.steady_seconds = 10 if is_quick else 30
 

@@ -16,6 +16,7 @@ from data import SIZED, SIZED_REPLY
 ECHO = os.path.join(BUILD, "tests/bench/echo_server")
 LOAD = os.path.join(BUILD, "tests/bench/load")
 DNS_LOAD = os.path.join(BUILD, "tests/bench/dns_load")
+SPF_LOAD = os.path.join(BUILD, "tests/bench/spf_load")
 DAEMON = os.path.join(BUILD, "policyd/policyd")
 CTL = os.path.join(BUILD, "policyd/policyctl")
 
