@@ -33,8 +33,9 @@ def client_address(key):
     return "100.%d.%d.25" % (64 + key // 200, key % 200)
 
 
-def write_messages(path, n):
-    """Both requests of n messages, each from a known client to a mailbox."""
+def write_messages(path, n, run=5):
+    """Both requests of n messages, each from a known client to a mailbox;
+    of another run the same with other instances."""
     chosen = random.Random(1)
     with open(path, "wb") as file:
         for i in range(n):
@@ -49,7 +50,7 @@ def write_messages(path, n):
                 "recipient": "u%d@d%d.site.example" % (
                     chosen.randrange(data.MAILBOXES) + 1,
                     chosen.randrange(data.DOMAINS_FEW) + 1),
-                "instance": "%x.5.0" % i,
+                "instance": "%x.%x.0" % (i, run),
             }
             file.write(request(**common))
             file.write(end_of_message(**common))
