@@ -159,6 +159,9 @@ on_drained(void *arg)
 	if (worker->n_to_be_drained > 0)
 		return;
 	worker->drained_us = clock_monotonic_us();
+	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)
+		if (worker->sources.db[i] != NULL)
+			db_hurry(worker->sources.db[i]);
 	journal_hurry(worker->sources.journal);
 	loop_timer_set(worker->stop_timer, 0);
 }

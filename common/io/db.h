@@ -84,6 +84,9 @@ void db_state(const struct db *db, struct db_state *out);
  * the pool is down, and what waits is answered at once.
  */
 void db_on_change(struct db *db, void (*fn)(void *arg, bool is_up), void *arg);
+/* Who cannot wait long has a server that is away looked for at once, and then
+ * as often as in the beginning. */
+void db_hurry(struct db *db);
 
 enum db_access { DB_READS, DB_WRITES };
 

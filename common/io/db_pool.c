@@ -459,6 +459,14 @@ attempt_is_due(void *arg)
 	mend(arg);
 }
 
+void
+db_hurry(struct db *db)
+{
+	db->backoff_ms = 0;
+	db->next_attempt_us = 0;
+	loop_turn_ask(db->turn);
+}
+
 /* --- what an answer means ------------------------------------------------ */
 
 static bool

@@ -250,13 +250,15 @@ def test_stopping_does_not_wait_for_a_database_that_is_away(policyd, mariadb):
         "writes_waiting"] >= 3, "writes that wait")
     began = time.monotonic()
     policyd.stop()
-    assert 1 < time.monotonic() - began < 10
+    # Not as long as stop_timeout.
+    assert 1 < time.monotonic() - began < 25
     assert "the database does not answer: lost are " in policyd.log()
     assert " 3 rows of smtp_sessions" in policyd.log()
     mariadb.start()
 
 
-def test_stopping_waits_for_a_database_that_comes_back(configured, mariadb):
+def test_stopping_waits_for_a_database_that_comes_back(configured, mariadb,
+                                                       clock):
     configured.start()
     with configured.client() as client:
         client.ask()
@@ -265,6 +267,8 @@ def test_stopping_waits_for_a_database_that_comes_back(configured, mariadb):
             client.ask_at_end(instance="1.%d" % at)
     wait_for(lambda: configured.json("status", status=None)["writes_waiting"]
              >= 3, "writes that wait")
+    # By itself it would look for the database in an hour.
+    clock.advance(-3600)
     mariadb.start()
     configured.stop()
     assert "lost are" not in configured.log()
