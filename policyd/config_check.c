@@ -7,6 +7,7 @@
 #include "common/base/num.h"
 #include "common/mail/address.h"
 #include "common/mail/dnsbl.h"
+#include "common/mail/ip.h"
 
 #define ITEM_ERROR_MAX 256
 
@@ -100,6 +101,38 @@ check_sockets(struct check *check)
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j <= i; j++)
 			check_two_lists(check, &lists[i], &lists[j]);
+}
+
+/* Whether somebody who connects to an address reaches this listener. */
+static bool
+leads_to(const struct sock_address *address,
+	const struct sock_address *listener)
+{
+	struct ip to, on, any = { .family = IP_NONE };
+
+	if (address->is_unix || listener->is_unix)
+		return strcmp(address->text, listener->text) == 0;
+	if (address->port != listener->port ||
+		!ip_parse(slice_of(address->host), &to) ||
+		!ip_parse(slice_of(listener->host), &on))
+		return false;
+	any.family = to.family;
+	return ip_eq(&to, &on) || (ip_is_loopback(&to) && ip_eq(&on, &any));
+}
+
+/* A request would go round until no connection is left. */
+static void
+check_parallel(struct check *check)
+{
+	const struct config *config = check->config;
+
+	for (size_t i = 0; i < config->policyd.n_listen; i++)
+		if (leads_to(&config->policyd.parallel,
+			    &config->policyd.listen[i]))
+			report(check, &config->policyd.parallel,
+				&config->policyd.listen,
+				"is a socket of policy_listen, too: policyd "
+				"would ask itself");
 }
 
 static void
@@ -282,6 +315,7 @@ config_check(const struct config *config, const struct config_origin *origins,
 	struct check check = { config, origins, errors };
 
 	check_sockets(&check);
+	check_parallel(&check);
 	check_limits(&check);
 	check_mail(&check);
 	for (size_t i = 0; i < CONFIG_DB_COUNT; i++)

@@ -285,6 +285,19 @@ static const struct {
 		4,
 		"[policyd] control_socket: is a socket of policy_listen, "
 		"too" },
+	{ "asks itself", "[policyd]\nparallel = inet:127.0.0.1:7777\n", 2,
+		"[policyd] parallel: is a socket of policy_listen, too: "
+		"policyd would ask itself" },
+	{ "asks itself in a roundabout way",
+		"[policyd]\nparallel = inet:[::1]:7777\n"
+		"policy_listen = inet:192.0.2.1:7777, inet:[::]:7777\n",
+		3,
+		"[policyd] parallel: is a socket of policy_listen, too: "
+		"policyd would ask itself" },
+	{ "asks itself on a unix socket",
+		"[policyd]\npolicy_listen = unix:/a\nparallel = unix:/a\n", 3,
+		"[policyd] parallel: is a socket of policy_listen, too: "
+		"policyd would ask itself" },
 	{ "request smaller than line",
 		"[limits]\nrequest_bytes = 4K\nline_bytes = 5K\n", 3,
 		"[limits] request_bytes: is less than line_bytes: a request "
