@@ -217,10 +217,11 @@ def run_it_beside_iredapd(site):
     site.policyd.start()
     assert site.mail("x@far.example", "alice@example.com").startswith("250")
     assert site.mail("alice@example.com", "bob@example.com").startswith("250")
-    wait_for(lambda: "greylisting" in site.ctl("parallel", status=FINDINGS),
+    wait_for(lambda: "policyd is stricter  2" in site.ctl("parallel",
+                                                          status=None),
              "the comparison")
     compared = site.ctl("parallel", status=FINDINGS)
-    for word in ("policyd is stricter  2", "reject_sender_login_mismatch",
+    for word in ("greylisting", "reject_sender_login_mismatch",
                  "inet:127.0.0.1:%d" % site.ports["old"], "DUNNO", LATER):
         assert word in compared, compared
     assert site.mariadb.rows("SELECT * FROM iredapd.greylisting_tracking"
