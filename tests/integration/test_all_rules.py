@@ -241,9 +241,9 @@ def test_three_processes_know_at_once(site):
     assert answers(sender) == {"DUNNO"}
     policyd.ctl("access", "add", sender, "--black")
     # Each process reads its tables anew when it is told.
-    wait_for(lambda: answers(sender) == {BLACKLISTED}, "all processes", 10)
+    wait_for(lambda: answers(sender) == {BLACKLISTED}, "all processes")
     policyd.ctl("access", "remove", sender, "--black")
-    wait_for(lambda: answers(sender) == {"DUNNO"}, "all processes", 10)
+    wait_for(lambda: answers(sender) == {"DUNNO"}, "all processes")
     for client in clients:
         client.close()
 

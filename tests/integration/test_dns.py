@@ -49,7 +49,9 @@ def test_an_answer_that_was_cut_comes_over_tcp(dns, policyd, n, is_cut):
     name = listed(CLIENT, LIST)
     dns.zone[name] = Answer(A=many(n), is_cut=is_cut)
     assert is_refused(ask(policyd))
-    assert [one[2] for one in dns.asked(name)] == ["udp", "tcp"]
+    # A question that takes long is sent again, but over UDP first.
+    how = [one[2] for one in dns.asked(name)]
+    assert (how[0], how[-1]) == ("udp", "tcp")
 
 
 def test_more_records_than_fit_are_no_answer(dns, policyd):

@@ -215,7 +215,7 @@ def test_connections_beyond_the_limit_are_closed(policyd):
         client.close()
 
 
-@pytest.mark.settings({"limits.idle_timeout": "1s"})
+@pytest.mark.settings({"limits.idle_timeout": "2s"})
 def test_idle_connections_are_closed(policyd):
     with policyd.client() as client:
         assert client.ask() == "DUNNO"

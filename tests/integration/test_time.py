@@ -26,7 +26,7 @@ def second(directory, ports, mariadb, clock, configured):
 def row_is(mariadb, blocked_count, passed):
     wait_for(lambda: mariadb.rows(ROW) == [
         {"blocked_count": blocked_count, "passed": passed}],
-        "blocked_count %d, passed %d" % (blocked_count, passed), 10)
+        "blocked_count %d, passed %d" % (blocked_count, passed))
 
 
 def test_two_daemons_are_one(configured, second, mariadb, clock):
@@ -112,9 +112,9 @@ def test_changes_behind_our_back(configured, mariadb):
     with configured.client() as client:
         assert client.ask() == LATER
         mariadb.execute("UPDATE iredapd.greylisting SET active = 0")
-        wait_for(lambda: client.ask() == "DUNNO", "the change to show", 5)
+        wait_for(lambda: client.ask() == "DUNNO", "the change to show")
         mariadb.execute("UPDATE iredapd.greylisting SET active = 1")
-        wait_for(lambda: client.ask() == LATER, "the change to show", 5)
+        wait_for(lambda: client.ask() == LATER, "the change to show")
 
 
 @pytest.mark.settings({"database.table_ttl": "60s"})

@@ -45,7 +45,7 @@ def trouble(policyd, before):
 
 
 def arrives(mariadb, sql, n):
-    wait_for(lambda: mariadb.value(sql) >= n, "%s: %d rows" % (sql, n), 15)
+    wait_for(lambda: mariadb.value(sql) >= n, "%s: %d rows" % (sql, n))
     assert mariadb.value(sql) == n
 
 
@@ -170,8 +170,9 @@ def test_a_table_is_locked(limited, mariadb, table):
                 time.sleep(0.05)
     finally:
         lock.close()
-    # Two answers, each within the deadline.
-    assert slowest < 2 * 0.6 + 0.5
+    # Two answers, each within the deadline, whoever else is at work here.
+    # Who waits for the lock would wait for ever.
+    assert slowest < 2 * 0.6 + 4
     with limited.client() as client:
         wait_for(lambda: new_triplets(client, 1, first=20000) == [LATER],
                  "greylisting to work again")
