@@ -16,6 +16,7 @@
 #include "policyd/facts/setting.h"
 #include "policyd/facts/srs_exclude.h"
 #include "policyd/facts/table.h"
+#include "policyd/facts/whitelist_domains.h"
 #include "policyd/request.h"
 #include "policyd/sources.h"
 
@@ -57,6 +58,7 @@ static const struct table_kind *const kinds[TABLE_COUNT] = {
 	[TABLE_GREYLISTING] = &table_greylisting,
 	[TABLE_GREYLIST_WHITELIST] = &table_greylist_whitelist,
 	[TABLE_GREYLIST_WHITELIST_SPF] = &table_greylist_whitelist_spf,
+	[TABLE_WHITELIST_DOMAINS] = &table_whitelist_domains,
 	[TABLE_THROTTLE] = &table_throttle,
 	[TABLE_RDNS] = &table_rdns,
 	[TABLE_EXEMPT_CLIENTS] = &table_exempt_clients,

@@ -31,6 +31,7 @@ enum table_id {
 	TABLE_GREYLISTING,            /* iredapd.greylisting */
 	TABLE_GREYLIST_WHITELIST,     /* iredapd.greylisting_whitelists */
 	TABLE_GREYLIST_WHITELIST_SPF, /* ..._whitelist_domain_spf */
+	TABLE_WHITELIST_DOMAINS,      /* ..._whitelist_domains */
 	TABLE_THROTTLE,               /* iredapd.throttle */
 	TABLE_RDNS,                   /* iredapd.wblist_rdns */
 	TABLE_EXEMPT_CLIENTS,         /* iredapd.senderscore_cache */

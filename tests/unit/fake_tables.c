@@ -12,6 +12,7 @@
 #include "policyd/facts/rdns.h"
 #include "policyd/facts/setting.h"
 #include "policyd/facts/srs_exclude.h"
+#include "policyd/facts/whitelist_domains.h"
 #include "policyd/sources.h"
 #include "tests/unit/fake_rows.h"
 
@@ -32,6 +33,7 @@ static const struct table_kind *const kinds[TABLE_COUNT] = {
 	&table_greylisting,
 	&table_greylist_whitelist,
 	&table_greylist_whitelist_spf,
+	&table_whitelist_domains,
 	&table_throttle,
 	&table_rdns,
 	&table_exempt_clients,

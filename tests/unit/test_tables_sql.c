@@ -11,6 +11,7 @@
 #include "policyd/facts/domains.h"
 #include "policyd/facts/setting.h"
 #include "policyd/facts/tables.h"
+#include "policyd/facts/whitelist_domains.h"
 #include "tests/unit/stores.h"
 
 #define ROWS 2500
@@ -160,12 +161,15 @@ START_TEST(chunks_leave_nothing_out)
 	    " '.example') FROM seq_1_to_%d;"
 	    "INSERT INTO srs_exclude_domains (domain) SELECT CONCAT('.h', seq,"
 	    " '.example') FROM seq_1_to_%d;"
+	    "INSERT INTO greylisting_whitelist_domains (domain) SELECT"
+	    " CONCAT('W', seq, '.example') FROM seq_1_to_%d;"
 	    "INSERT INTO senderscore_cache SELECT CONCAT('10.', seq DIV 256,"
 	    " '.', seq %% 256, '.1'), 100, 4102444799 FROM seq_1_to_%d;"
 	    /* Cached by iRedAPD, and no exemption: not read. */
 	    "INSERT INTO senderscore_cache VALUES ('10.20.0.1', 100, 1),"
 	    " ('10.20.0.2', 99, 4102444799)",
-		ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS);
+		ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS, ROWS,
+		ROWS);
 	/*
 	 * 25 entries of each account lie across the ends of chunks; with each
 	 * is one of Amavisd's own, and one that is about nobody.
@@ -200,6 +204,8 @@ START_TEST(chunks_leave_nothing_out)
 		domain_look_up(tables, slice_of(name), &domain);
 		ck_assert(slice_eq_text(domain.alias_target, "d1.example"));
 	}
+	ck_assert_uint_eq(whitelist_domains_get(tables)->n, ROWS);
+	ck_assert_str_eq(whitelist_domains_get(tables)->names[0], "w1.example");
 }
 END_TEST
 
@@ -223,6 +229,9 @@ static const struct {
 		"UPDATE greylisting_whitelists SET account = '@a.b' LIMIT 1" },
 	{ TABLE_GREYLIST_WHITELIST_SPF,
 		"DELETE FROM greylisting_whitelist_domain_spf LIMIT 1" },
+	{ TABLE_WHITELIST_DOMAINS,
+		"UPDATE greylisting_whitelist_domains SET domain = 'a.example'"
+		" LIMIT 1" },
 	{ TABLE_THROTTLE, "UPDATE throttle SET max_msgs = 5 LIMIT 1" },
 	{ TABLE_THROTTLE, "UPDATE throttle SET kind = 'inbound' LIMIT 1" },
 	{ TABLE_THROTTLE, "UPDATE throttle SET period = 61 LIMIT 1" },
