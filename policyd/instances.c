@@ -243,28 +243,29 @@ instances_add(struct instances *instances, const struct request *req)
 	make_room(instances, instances->max);
 }
 
+/* What is known of the message of a request; NULL: nothing. */
+static struct message *
+find_message(const struct instances *instances, const struct request *req)
+{
+	struct hash128 key;
+
+	return make_key(req, &key) ? find(instances, key) : NULL;
+}
+
 bool
 instances_has_header(const struct instances *instances,
 	const struct request *req)
 {
-	const struct message *message;
-	struct hash128 key;
+	const struct message *message = find_message(instances, req);
 
-	if (!make_key(req, &key))
-		return false;
-	message = find(instances, key);
 	return message != NULL && !is_expired(message) && message->has_header;
 }
 
 void
 instances_set_header(struct instances *instances, const struct request *req)
 {
-	struct message *message;
-	struct hash128 key;
+	struct message *message = find_message(instances, req);
 
-	if (!make_key(req, &key))
-		return;
-	message = find(instances, key);
 	if (message != NULL)
 		message->has_header = true;
 }
@@ -274,12 +275,11 @@ instances_fill(struct instances *instances, struct request *req)
 {
 	const struct message *message;
 	struct slice delimiters;
-	struct hash128 key;
 	struct address *out;
 
-	if (req->n_recipients > 0 || !make_key(req, &key))
+	if (req->n_recipients > 0)
 		return;
-	message = find(instances, key);
+	message = find_message(instances, req);
 	if (message == NULL || is_expired(message))
 		return;
 	delimiters = slice_of(req->config->mail.recipient_delimiters);
@@ -297,12 +297,8 @@ instances_fill(struct instances *instances, struct request *req)
 void
 instances_remove(struct instances *instances, const struct request *req)
 {
-	struct message *message;
-	struct hash128 key;
+	struct message *message = find_message(instances, req);
 
-	if (!make_key(req, &key))
-		return;
-	message = find(instances, key);
 	if (message != NULL)
 		message_remove(instances, message);
 }

@@ -212,6 +212,15 @@ slice_utf8_len(struct slice s, size_t at)
 }
 
 bool
+slice_is_ascii(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.ptr[i] > 0x7f)
+			return false;
+	return true;
+}
+
+bool
 slice_is_utf8(struct slice s)
 {
 	size_t len;

@@ -55,6 +55,8 @@ struct slice slice_copy(struct arena *arena, struct slice s);
 struct slice slice_lower(struct arena *arena, struct slice s);
 /* A copy to be freed with x_free(). */
 char *slice_strdup(struct slice s);
+/* Whether all bytes are below 128. */
+bool slice_is_ascii(struct slice s);
 /* Whether the bytes are well-formed UTF-8 without NUL (RFC 3629). */
 bool slice_is_utf8(struct slice s);
 /* Bytes of the UTF-8 character at a position below len; 0: malformed. */

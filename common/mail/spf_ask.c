@@ -315,22 +315,13 @@ spf_client_name(const struct spf *spf, struct slice domain, bool may_be_any)
 
 /* --- macros ------------------------------------------------------------- */
 
-static bool
-is_ascii(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.ptr[i] > 0x7f)
-			return false;
-	return true;
-}
-
 bool
 spf_matches_nothing(struct spf *spf, struct slice text)
 {
 	if (!spf_macro_uses(text, "ls"))
 		return false;
 	spf->has_used_local = true;
-	return !is_ascii(spf->input.local);
+	return !slice_is_ascii(spf->input.local);
 }
 
 bool
