@@ -424,6 +424,57 @@ judge_by(judge_fn *fn, enum rule_mode mode)
 	told = NULL;
 }
 
+static enum rule_status
+note(const struct request *req, struct facts *facts, struct verdict *out)
+{
+	(void)req;
+	(void)facts;
+	return rule_prepend(out, SLICE("X-Noted: yes"));
+}
+
+static enum rule_status
+refuse_with_code(const struct request *req, struct facts *facts,
+	struct verdict *out)
+{
+	(void)req;
+	(void)facts;
+	return rule_reject_with(out, "5.7.23", "no");
+}
+
+/* By one rule alone. */
+static const char *
+answer_by(judge_fn *fn, enum rule_mode mode)
+{
+	begin("");
+	setting.rule[RULE_ID_greylisting].mode = RULE_MODE_OFF;
+	setting.rule[RULE_ID_reject_null_sender].mode = mode;
+	told = fn;
+	ck_assert(judge(RCPT) != NULL);
+	told = NULL;
+	end();
+	return answer;
+}
+
+/* Postfix would put it before the message for each of its recipients. */
+START_TEST(prepends_once)
+{
+	has_header = false;
+	ck_assert_str_eq(answer_by(note, RULE_MODE_OBSERVE), "DUNNO");
+	ck_assert(!has_header);
+	ck_assert_str_eq(answer_by(note, RULE_MODE_ENFORCE),
+		"PREPEND X-Noted: yes");
+	ck_assert(has_header);
+	ck_assert_str_eq(answer_by(note, RULE_MODE_ENFORCE), "DUNNO");
+}
+END_TEST
+
+START_TEST(refuses_with_a_code_of_its_own)
+{
+	ck_assert_str_eq(answer_by(refuse_with_code, RULE_MODE_ENFORCE),
+		"550 5.7.23 no");
+}
+END_TEST
+
 START_TEST(permits)
 {
 	const uint64_t before = metric_rule_get(RULE_ID_reject_null_sender,
@@ -499,6 +550,8 @@ main(void)
 	tcase_add_test(tcase, accepts_on_error);
 	tcase_add_test(tcase, defers_on_error);
 	tcase_add_test(tcase, keeps_the_deadline);
+	tcase_add_test(tcase, prepends_once);
+	tcase_add_test(tcase, refuses_with_a_code_of_its_own);
 	tcase_add_test(tcase, permits);
 	tcase_add_test(tcase, permits_only_when_enforced);
 	tcase_add_test(tcase, discards);

@@ -61,6 +61,28 @@ recipients(struct instances *instances, const char *instance,
 	return out;
 }
 
+START_TEST(a_header_field_is_given_once)
+{
+	struct instances *instances = instances_new(10);
+	struct request *first = request_new("1.2.0", "s@x.test", "a@y.test");
+	struct request *other = request_new("1.2.1", "s@x.test", "a@y.test");
+
+	/* Of a message that is not known nothing can be kept. */
+	instances_set_header(instances, first);
+	ck_assert(!instances_has_header(instances, first));
+	instances_add(instances, first);
+	ck_assert(!instances_has_header(instances, first));
+	instances_set_header(instances, first);
+	ck_assert(instances_has_header(instances, first));
+	ck_assert(!instances_has_header(instances, other));
+	instances_remove(instances, first);
+	ck_assert(!instances_has_header(instances, first));
+	arena_free(first->arena);
+	arena_free(other->arena);
+	instances_free(instances);
+}
+END_TEST
+
 START_TEST(one_message)
 {
 	struct instances *instances = instances_new(10);
@@ -244,6 +266,7 @@ main(void)
 	if (config == NULL)
 		return EXIT_FAILURE;
 	tcase_add_test(tcase, one_message);
+	tcase_add_test(tcase, a_header_field_is_given_once);
 	tcase_add_test(tcase, without_instance);
 	tcase_add_test(tcase, bounds);
 	tcase_add_test(tcase, memory_is_bounded);
