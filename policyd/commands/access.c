@@ -147,12 +147,21 @@ days_from_epoch(int64_t year, uint64_t month, uint64_t day)
 	       (int64_t)day - 719469;
 }
 
+static uint64_t
+days_of_month(uint64_t year, uint64_t month)
+{
+	static const uint64_t days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31,
+		30, 31 };
+	const bool is_leap =
+		year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+	return month == 2 && is_leap ? 29 : days[month - 1];
+}
+
 /* 2027-01-31: the beginning of that day, UTC. */
 static bool
 parse_date(struct slice text, int64_t *out)
 {
-	static const uint64_t lengths[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30,
-		31, 30, 31 };
 	struct slice rest = text, part;
 	uint64_t year, month, day;
 
@@ -160,7 +169,8 @@ parse_date(struct slice text, int64_t *out)
 		!num_parse_u64(part, 2105, &year) || year < 1970 ||
 		!slice_split(&rest, '-', &part) ||
 		!num_parse_u64(part, 12, &month) || month == 0 ||
-		!num_parse_u64(rest, lengths[month - 1], &day) || day == 0)
+		!num_parse_u64(rest, days_of_month(year, month), &day) ||
+		day == 0)
 		return false;
 	*out = days_from_epoch((int64_t)year, month, day) * 86400;
 	return true;

@@ -377,12 +377,24 @@ def test_access_test_lists_all_in_order(policyd):
     ("add", "192.0.2.1", "--white", "--outbound"),
     ("add", SENDER, "--white", "--expires", "yesterday"),
     ("add", SENDER, "--white", "--expires", "2001-01-01"),
+    ("add", SENDER, "--white", "--expires", "2100-02-29"),
+    ("add", SENDER, "--white", "--expires", "2099-02-29"),
+    ("add", SENDER, "--white", "--expires", "2099-09-31"),
     ("add", SENDER, "--white", "--expires", "2027-02-30x"),
     ("remove",), ("remove", SENDER, "--all"),
     ("test", "--sender", SENDER, "--recipient", ALICE, "--client", "x")])
 def test_mistakes(policyd, words):
     policyd.ctl("access", *words, status=2)
     assert rows(policyd.database) == {}
+
+
+@pytest.mark.parametrize("date, end", [
+    ("2096-02-29", 3981312000), ("2099-12-31", 4102358400),
+    ("2100-03-01", 4107542400)])
+def test_an_end_is_the_beginning_of_a_day(policyd, date, end):
+    add(policyd, SENDER, "--black", "--expires", date)
+    assert policyd.database.value(
+        "SELECT expires_at FROM policyd.access") == end
 
 
 def test_an_account_that_may_only_read(policyd, mariadb):
