@@ -59,6 +59,8 @@ make_table(const struct output *output)
 		return NULL;
 	scols_table_enable_colors(table, output->has_color);
 	scols_table_set_column_separator(table, "  ");
+	/* Or it would write the \x1b of output_append_safe() as \x5cx1b. */
+	scols_table_enable_noencoding(table, 1);
 	return table;
 }
 

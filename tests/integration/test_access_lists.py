@@ -397,6 +397,12 @@ def test_an_end_is_the_beginning_of_a_day(policyd, date, end):
         "SELECT expires_at FROM policyd.access") == end
 
 
+def test_a_list_shows_what_cannot_be_shown_once_encoded(policyd):
+    add(policyd, SENDER, "--black", "--reason", "a\nb\u202ec\\xdd \u00fc")
+    assert "a\\x0ab\\xe2\\x80\\xaec\\xdd \u00fc" in policyd.ctl(
+        "access", "list")
+
+
 def test_an_account_that_may_only_read(policyd, mariadb):
     accounts = ("policyd@localhost", "policyd@'127.0.0.1'")
     for account in accounts:
