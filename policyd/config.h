@@ -297,6 +297,9 @@ struct config *config_load(const char *path, struct config_errors *errors);
  * errors added.
  */
 int config_read_secrets(struct config *config, struct config_errors *errors);
+/* Why a line of [srs] secrets_file behind n_before others would not be this
+ * secret, as what follows "it"; NULL: it would. */
+const char *config_srs_secret_problem(struct slice secret, size_t n_before);
 /* What it has read, one text after the other. */
 #define CONFIG_SECRET_COUNT ((size_t)CONFIG_DB_COUNT + 2)
 char **config_secret(struct config *config, size_t i);

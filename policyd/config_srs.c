@@ -14,10 +14,19 @@
 #define SECRET_MIN 8
 #define SECRET_MAX 1024
 
-/* What is wrong with a secret, or NULL. */
-static const char *
-judge(struct slice secret, size_t n_before)
+static bool
+is_comment(struct slice line)
 {
+	return slice_starts(line, SLICE("#"));
+}
+
+const char *
+config_srs_secret_problem(struct slice secret, size_t n_before)
+{
+	if (is_comment(secret))
+		return "begins like a comment";
+	if (slice_trim(secret).len != secret.len)
+		return "has blanks at its ends";
 	if (secret.len < SECRET_MIN)
 		return "is shorter than 8 bytes; \"policyctl srs new-key\" "
 		       "makes a good one";
@@ -46,9 +55,9 @@ read_lines(const char *path, struct slice text, struct config_errors *errors)
 
 		number++;
 		line = slice_trim(line);
-		if (line.len == 0 || line.ptr[0] == '#')
+		if (line.len == 0 || is_comment(line))
 			continue;
-		wrong = judge(line, n++);
+		wrong = config_srs_secret_problem(line, n++);
 		if (wrong != NULL)
 			config_error_add(errors, 0,
 				"[srs] secrets_file: line %u of %s %s", number,

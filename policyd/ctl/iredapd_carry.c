@@ -8,9 +8,10 @@
 #include "common/base/mem.h"
 #include "common/base/num.h"
 #include "common/mail/ip.h"
+#include "policyd/config.h"
 #include "policyd/ctl/iredapd_planner.h"
 
-#define SECRETS_MAX 8192
+#define SECRETS_MAX 32768
 
 /* --- values ------------------------------------------------------------- */
 
@@ -227,7 +228,7 @@ static bool
 is_one_line(struct slice text)
 {
 	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.ptr[i] < ' ')
+		if ((unsigned char)text.ptr[i] < ' ' || text.ptr[i] == 0x7f)
 			return false;
 	return true;
 }
@@ -292,7 +293,7 @@ carry_srs_secrets(struct planner *planner, const struct mapping *mapping,
 {
 	struct slice *items;
 	struct str text;
-	size_t n;
+	size_t n, n_taken = 0;
 
 	if (!has_srs(planner)) {
 		planner_note(planner, SETTING_DROPPED, NO_SRS);
@@ -301,12 +302,16 @@ carry_srs_secrets(struct planner *planner, const struct mapping *mapping,
 	items = planner_read_list(planner, value, &n);
 	str_init(&text, SECRETS_MAX);
 	for (size_t i = 0; i < n; i++) {
-		if (is_one_line(items[i]))
-			str_printf(&text, "%s%.*s", text.len > 0 ? "\n" : "",
-				SLICE_ARG(items[i]));
-		else
-			planner_note(planner, SETTING_BY_HAND,
-				"one of them does not fit on a line");
+		const char *problem =
+			config_srs_secret_problem(items[i], n_taken);
+
+		if (problem != NULL) {
+			planner_note(planner, SETTING_BY_HAND, "one of them %s",
+				problem);
+			continue;
+		}
+		str_printf(&text, "%s%.*s", n_taken++ > 0 ? "\n" : "",
+			SLICE_ARG(items[i]));
 	}
 	planner_secret(planner, mapping->section, mapping->key, "srs.secrets",
 		slice_copy(planner->arena, str_slice(&text)));

@@ -503,6 +503,10 @@ START_TEST(secrets_are_in_files_of_their_own)
 }
 END_TEST
 
+#define SRS          "srs_domain = 'srs.example.com'\nsrs_secrets = "
+#define SECRETS_FILE "srs.secrets_file = /etc/policyd/srs.secrets"
+#define TWO          ", 'a secret', 'another one'"
+
 static const struct {
 	const char *what, *python, *name, *fate, *ours;
 } cases[] = {
@@ -535,6 +539,17 @@ static const struct {
 		"GREYLISTING_MESSAGE", "by hand", "" },
 	{ "a password of two lines", "vmail_db_password = 'a\\nb'",
 		"vmail_db_password", "by hand", "" },
+	{ "a secret like a comment", SRS "['#123456789', 'the second']",
+		"srs_secrets", "by hand", SECRETS_FILE },
+	{ "a secret with blanks", SRS "[' 123456789']", "srs_secrets",
+		"by hand", "" },
+	{ "a short secret", SRS "['1234567']", "srs_secrets", "by hand", "" },
+	{ "a secret of two lines", SRS "['1234\\n56789']", "srs_secrets",
+		"by hand", "" },
+	{ "seventeen secrets",
+		SRS "['000000%%', '000000!!'" TWO TWO TWO TWO TWO
+		    ", '12345678'" TWO TWO "]",
+		"srs_secrets", "by hand", SECRETS_FILE },
 	{ "a socket", "vmail_db_server = '/run/mysqld/mysqld.sock'",
 		"vmail_db_server", "carried",
 		"vmail_db.socket = /run/mysqld/mysqld.sock" },
