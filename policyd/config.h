@@ -211,7 +211,7 @@ struct config {
 		uint64_t auth_expire_ms;   /* 30d: a triplet that passed */
 		uint64_t unauth_expire_ms; /* 1d: one that did not yet */
 		unsigned ipv4_prefix, ipv6_prefix; /* 24, 64 */
-		bool all_wildcard_ips;
+		bool refresh_domains, all_wildcard_ips;
 	} greylisting;
 
 	/* [throttle] */

@@ -16,6 +16,7 @@
 #include "policyd/cleanup.h"
 #include "policyd/config.h"
 #include "policyd/control.h"
+#include "policyd/domain_servers.h"
 #include "policyd/engine.h"
 #include "policyd/facts/auto_whitelist.h"
 #include "policyd/facts/directory.h"
@@ -141,9 +142,10 @@ look_whether_done(void *arg)
 		tell_lost("stop_timeout is over", &waiting);
 	else if (is_waiting && is_hopeless(worker, &waiting))
 		tell_lost("the database does not answer", &waiting);
-	else if (!is_late &&
-		 (is_waiting || worker->n_to_be_drained > 0 ||
-			 cleanup_is_busy(worker->sources.cleanup))) {
+	else if (!is_late && (is_waiting || worker->n_to_be_drained > 0 ||
+				     cleanup_is_busy(worker->sources.cleanup) ||
+				     domain_servers_is_busy(
+					     worker->sources.domain_servers))) {
 		loop_timer_set(worker->stop_timer, STOP_LOOK_MS);
 		return;
 	}
@@ -178,6 +180,7 @@ stop(void *arg)
 				(int64_t)config->policyd.stop_timeout_ms * 1000;
 	loop_timer_set(worker->stop_timer, STOP_LOOK_MS);
 	cleanup_stop(worker->sources.cleanup);
+	domain_servers_stop(worker->sources.domain_servers);
 	worker->n_to_be_drained = 2;
 	policy_server_drain(worker->policy_server, on_drained, worker);
 	srs_server_drain(worker->srs_server, on_drained, worker);
@@ -209,6 +212,7 @@ take_config(struct worker *worker, struct slice bytes)
 	srs_server_configure(worker->srs_server);
 	triplets_configure(sources->triplets);
 	cleanup_configure(sources->cleanup);
+	domain_servers_look(sources->domain_servers);
 	tables_refresh(sources->tables, NULL, NULL);
 }
 
@@ -389,6 +393,7 @@ make_sources(struct worker *worker, const struct worker_start *start)
 	sources->auto_white = auto_whitelist_new(sources);
 	sources->host_names = host_names_new();
 	open_dns(sources);
+	sources->domain_servers = domain_servers_new(sources);
 	sources->reputations = reputations_new();
 	sources->spf_memory = spf_memory_new(sources->config->spf.cache);
 	sources->reservations = reservations_new(sources);
@@ -410,6 +415,7 @@ free_sources(struct sources *sources)
 	reservations_free(sources->reservations);
 	spf_memory_free(sources->spf_memory);
 	reputations_free(sources->reputations);
+	domain_servers_free(sources->domain_servers);
 	dns_free(sources->dns);
 	host_names_free(sources->host_names);
 	auto_whitelist_free(sources->auto_white);

@@ -26,6 +26,7 @@ greylist whitelist add:--to --comment
 greylist whitelist remove:--to
 greylist whitelist-domain list:--limit
 greylist whitelist-domain add
+greylist whitelist-domain refresh:--plan
 greylist whitelist-domain remove
 rdns list:--limit
 rdns add:--black --white

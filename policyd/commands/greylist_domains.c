@@ -1,17 +1,69 @@
-/*
- * "greylist whitelist-domain": domains whose mail servers are never
- * greylisted, iredapd.greylisting_whitelist_domains. Which servers these are
- * is looked up from time to time and kept in greylisting_whitelist_domain_spf
- * with the comment "AUTO-UPDATE: DOMAIN".
- */
+#include "policyd/commands/greylist_domains.h"
 
 #include "common/base/mem.h"
 #include "common/mail/address.h"
 #include "policyd/commands/command.h"
 #include "policyd/commands/reply.h"
+#include "policyd/domain_servers.h"
 #include "policyd/sources.h"
 
 /* --- list --------------------------------------------------------------- */
+
+/* Why nothing is known of a domain. */
+static const char *
+unknown_text(const struct command *command)
+{
+	const struct domain_servers *servers = command->sources->domain_servers;
+
+	switch (domain_servers_role(servers)) {
+	case DOMAIN_SERVERS_WORKS:
+	case DOMAIN_SERVERS_WAITS:
+		return "not looked up yet";
+	case DOMAIN_SERVERS_STANDS_BY:
+		return arena_printf(command->arena, "node %s looks it up",
+			domain_servers_node(servers));
+	case DOMAIN_SERVERS_OFF:
+		return "refresh_whitelist_domains is off";
+	case DOMAIN_SERVERS_REHEARSES:
+		return "parallel is set: nothing is changed meanwhile";
+	case DOMAIN_SERVERS_ELSEWHERE:
+		return "process 0 looks it up";
+	}
+	return "";
+}
+
+static const char *
+health_text(const struct command *command, const struct domain_state *state)
+{
+	switch (state->health) {
+	case DOMAIN_UNKNOWN:
+		return unknown_text(command);
+	case DOMAIN_OK:
+		return "ok";
+	case DOMAIN_INCOMPLETE:
+		return arena_printf(command->arena, "not complete: %s",
+			state->problem);
+	case DOMAIN_FAILED:
+		return arena_printf(command->arena, "failed: %s",
+			state->problem);
+	}
+	return "";
+}
+
+static void
+reply_domain(struct command *command, struct slice domain, uint64_t n_entries)
+{
+	struct domain_state state;
+
+	domain_servers_state(command->sources->domain_servers,
+		slice_lower(command->arena, domain), &state);
+	reply_row(command);
+	reply_value(command, domain);
+	reply_unsigned(command, n_entries);
+	reply_number(command, state.looked_up_at);
+	reply_number(command, state.next_at);
+	reply_value(command, slice_of(health_text(command, &state)));
+}
 
 static void
 on_list(struct command *command, const struct db_result *result)
@@ -19,10 +71,19 @@ on_list(struct command *command, const struct db_result *result)
 	static const struct reply_column columns[] = {
 		{ "domain", "Domain", REPLY_TEXT },
 		{ "entries", "Entries", REPLY_NUMBER },
+		{ "looked_up_at", "Looked up", REPLY_TIME },
+		{ "next_at", "Next", REPLY_TIME },
+		{ "state", "State", REPLY_TEXT },
 	};
+	const size_t n = db_rows_count(result->rows);
 
-	command_list_rows(command, result->rows, columns,
+	reply_table(command, NULL, NULL, columns,
 		sizeof(columns) / sizeof(columns[0]));
+	for (size_t i = 0; i < n; i++)
+		reply_domain(command, db_rows_text(result->rows, i, 0),
+			db_rows_u64(result->rows, i, 1));
+	reply_part_end(command);
+	command_end_list(command, n);
 }
 
 void
@@ -57,25 +118,31 @@ struct change {
 	uint64_t n_domains, n_entries; /* removed */
 };
 
-/* NULL: the command was ended. */
-static struct change *
-read_change(struct command *command)
+bool
+greylist_domain_argument(struct command *command, struct slice *domain)
 {
-	struct change *change = arena_new_object(command->arena, struct change);
 	struct slice account;
 
 	if (!command_account(command, "domain", "", &account))
-		return NULL;
-	if (account_kind(account) != ACCOUNT_DOMAIN) {
-		reply_error(command, COMMAND_EXIT_USAGE,
-			"\"%.*s\" is not a domain such as example.com; for "
-			"anything else see \"policyctl greylist whitelist\"",
-			SLICE_ARG(command_text(command, "domain")));
-		return NULL;
-	}
-	change->domain = account_plain(account);
+		return false;
+	*domain = account_plain(account);
+	if (account_kind(account) == ACCOUNT_DOMAIN)
+		return true;
+	reply_error(command, COMMAND_EXIT_USAGE,
+		"\"%.*s\" is not a domain such as example.com; for anything "
+		"else see \"policyctl greylist whitelist\"",
+		SLICE_ARG(command_text(command, "domain")));
+	return false;
+}
+
+/* False: the command was ended. */
+static bool
+read_change(struct command *command)
+{
+	struct change *change = arena_new_object(command->arena, struct change);
+
 	command->data = change;
-	return change;
+	return greylist_domain_argument(command, &change->domain);
 }
 
 static void
@@ -88,16 +155,43 @@ run(struct command *command, const struct db_statement *statement,
 	command_db(command, CONFIG_DB_IREDAPD, statement, &domain, next);
 }
 
+/* Who will look up its servers, and when. */
+static const char *
+promise(const struct command *command)
+{
+	const struct domain_servers *servers = command->sources->domain_servers;
+
+	switch (domain_servers_role(servers)) {
+	case DOMAIN_SERVERS_WORKS:
+		return "its mail servers are looked up now; \"policyctl "
+		       "greylist whitelist-domain list\" shows when that is "
+		       "done";
+	case DOMAIN_SERVERS_STANDS_BY:
+		return arena_printf(command->arena,
+			"node %s looks up its mail servers in a moment",
+			domain_servers_node(servers));
+	case DOMAIN_SERVERS_OFF:
+		return "refresh_whitelist_domains is off: \"policyctl "
+		       "greylist whitelist-domain refresh\" looks up its mail "
+		       "servers";
+	case DOMAIN_SERVERS_REHEARSES:
+		return "while parallel is set only \"policyctl greylist "
+		       "whitelist-domain refresh\" looks up its mail servers";
+	case DOMAIN_SERVERS_WAITS:
+	case DOMAIN_SERVERS_ELSEWHERE:
+		return "its mail servers are looked up in a moment";
+	}
+	return "";
+}
+
 static void
 after_add(struct command *command)
 {
 	const struct change *change = command->data;
 
-	reply_text(command,
-		"%.*s is on the list; policyd does not look up its mail "
-		"servers: iRedAPD's spf_to_greylist_whitelists does, where it "
-		"runs, and what it has found is not greylisted",
-		SLICE_ARG(change->domain));
+	domain_servers_look(command->sources->domain_servers);
+	reply_text(command, "%.*s is on the list; %s",
+		SLICE_ARG(change->domain), promise(command));
 	reply_end(command, COMMAND_EXIT_DONE);
 }
 
@@ -122,7 +216,7 @@ command_greylist_whitelist_domain_add(struct command *command)
 		.columns = "",
 	};
 
-	if (read_change(command) != NULL)
+	if (read_change(command))
 		run(command, &statement, on_added);
 }
 
@@ -133,6 +227,7 @@ after_remove(struct command *command)
 {
 	const struct change *change = command->data;
 
+	domain_servers_look(command->sources->domain_servers);
 	reply_text(command, "removed: %.*s%s, and %llu entries of its servers",
 		SLICE_ARG(change->domain),
 		change->n_domains == 0 ? " (which was not on the list)" : "",
@@ -202,6 +297,6 @@ command_greylist_whitelist_domain_remove(struct command *command)
 		.columns = "",
 	};
 
-	if (read_change(command) != NULL)
+	if (read_change(command))
 		run(command, &statement, on_white_removed);
 }

@@ -179,6 +179,16 @@ send_all(int fd, struct slice bytes)
 	return 0;
 }
 
+/* A million rows take minutes to go, as does a DNS that does not answer. */
+static int
+timeout_of(enum command_id id)
+{
+	return id == COMMAND_db_prune ||
+			       id == COMMAND_greylist_whitelist_domain_refresh
+		       ? -1
+		       : ANSWER_TIMEOUT_MS;
+}
+
 /* Connects and asks; -1 with errno. */
 static int
 link_open(struct link *link, const struct client *client, unsigned process,
@@ -191,9 +201,7 @@ link_open(struct link *link, const struct client *client, unsigned process,
 	memset(link, 0, sizeof(*link));
 	str_init(&link->buffer, LINE_MAX_BYTES);
 	link->fd = -1;
-	/* A million rows take minutes to go. */
-	link->timeout_ms =
-		request->row->id == COMMAND_db_prune ? -1 : ANSWER_TIMEOUT_MS;
+	link->timeout_ms = timeout_of(request->row->id);
 	errno = ENAMETOOLONG;
 	if (!address_of(client, process, &address))
 		return -1;
