@@ -9,7 +9,6 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -21,6 +20,7 @@
 #include "common/io/sock.h"
 #include "policyd/channel.h"
 #include "policyd/config.h"
+#include "policyd/listening.h"
 #include "policyd/privileges.h"
 #include "policyd/sd_notify.h"
 #include "policyd/worker.h"
@@ -53,10 +53,7 @@ struct child {
 struct supervisor {
 	struct config *config;
 	struct privileges privileges;
-	/* As bound at the start: a reload may write others. */
-	struct worker_socket *sockets;
-	struct sock_address *addresses; /* of the sockets */
-	size_t n_sockets;
+	struct listening listening;
 	struct child *children;
 	size_t n_children;
 	int signal_fd;
@@ -67,40 +64,6 @@ struct supervisor {
 };
 
 /* --- sockets ------------------------------------------------------------ */
-
-/*
- * The directory of a unix socket, such as /run/policyd, if it is missing. It
- * stays root's: the processes only accept, and what they could put there root
- * would trip over at the next start.
- */
-static void
-make_directory(const struct sock_address *address)
-{
-	char path[sizeof(address->path)];
-	char *slash;
-
-	memcpy(path, address->path, sizeof(path));
-	slash = strrchr(path, '/');
-	if (!address->is_unix || slash == NULL || slash == path)
-		return;
-	*slash = '\0';
-	/* Listening tells why, if this fails. The umask may be narrow. */
-	if (mkdir(path, 0755) == 0)
-		(void)chmod(path, 0755);
-}
-
-static int
-listen_on(const struct sock_address *address, mode_t mode, gid_t gid)
-{
-	char err[ERROR_MAX];
-	int fd;
-
-	make_directory(address);
-	fd = sock_listen(address, mode, gid, err, sizeof(err));
-	if (fd < 0)
-		log_error("%s", err);
-	return fd;
-}
 
 /* The first process has control_socket, the others control_socket-1, ... */
 static bool
@@ -119,76 +82,19 @@ control_address(const struct config *config, unsigned process,
 }
 
 static int
-open_list(struct supervisor *supervisor, enum worker_socket_use use,
-	const struct sock_address *addresses, size_t n)
-{
-	const size_t n_all = supervisor->n_sockets + n;
-
-	supervisor->sockets = x_realloc_array(supervisor->sockets, n_all,
-		sizeof(supervisor->sockets[0]));
-	supervisor->addresses = x_realloc_array(supervisor->addresses, n_all,
-		sizeof(supervisor->addresses[0]));
-	for (size_t i = 0; i < n; i++) {
-		const size_t at = supervisor->n_sockets;
-		const int fd = listen_on(&addresses[i],
-			(mode_t)supervisor->config->policyd.policy_socket_mode,
-			-1);
-
-		if (fd < 0)
-			return -1;
-		supervisor->addresses[at] = addresses[i];
-		supervisor->sockets[at].use = use;
-		supervisor->sockets[at].fd = fd;
-		supervisor->n_sockets++;
-	}
-	return 0;
-}
-
-/* Where Postfix asks. */
-static int
-open_lists(struct supervisor *supervisor)
-{
-	const struct config *config = supervisor->config;
-	const struct {
-		enum worker_socket_use use;
-		const struct sock_address *addresses;
-		size_t n;
-	} lists[] = {
-		{ WORKER_SOCKET_POLICY, config->policyd.listen,
-			config->policyd.n_listen },
-		{ WORKER_SOCKET_SRS_FORWARD, config->srs.forward,
-			config->srs.n_forward },
-		{ WORKER_SOCKET_SRS_REVERSE, config->srs.reverse,
-			config->srs.n_reverse },
-		{ WORKER_SOCKET_SRS_SOCKETMAP, config->srs.socketmap,
-			config->srs.n_socketmap },
-	};
-
-	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		if (lists[i].use != WORKER_SOCKET_POLICY &&
-			!config_has_srs(config))
-			continue;
-		if (open_list(supervisor, lists[i].use, lists[i].addresses,
-			    lists[i].n) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int
 open_sockets(struct supervisor *supervisor)
 {
 	const struct config *config = supervisor->config;
 
-	if (open_lists(supervisor) < 0)
+	if (listening_open(&supervisor->listening, config) < 0)
 		return -1;
 	for (size_t i = 0; i < supervisor->n_children; i++) {
 		struct child *child = &supervisor->children[i];
 
 		if (!control_address(config, child->process, &child->control))
 			return -1;
-		child->control_fd = listen_on(&child->control, CONTROL_MODE,
-			supervisor->privileges.control_gid);
+		child->control_fd = listening_bind(&child->control,
+			CONTROL_MODE, supervisor->privileges.control_gid);
 		if (child->control_fd < 0)
 			return -1;
 	}
@@ -198,11 +104,7 @@ open_sockets(struct supervisor *supervisor)
 static void
 close_sockets(struct supervisor *supervisor)
 {
-	for (size_t i = 0; i < supervisor->n_sockets; i++) {
-		close(supervisor->sockets[i].fd);
-		if (supervisor->addresses[i].is_unix)
-			unlink(supervisor->addresses[i].path);
-	}
+	listening_close(&supervisor->listening);
 	for (size_t i = 0; i < supervisor->n_children; i++) {
 		struct child *child = &supervisor->children[i];
 
@@ -222,8 +124,8 @@ run_child(struct supervisor *supervisor, struct child *child, int channel_fd)
 	const struct worker_start start = {
 		.config = config_ref(supervisor->config),
 		.process = child->process,
-		.sockets = supervisor->sockets,
-		.n_sockets = supervisor->n_sockets,
+		.sockets = supervisor->listening.sockets,
+		.n_sockets = supervisor->listening.n,
 		.control_fd = child->control_fd,
 		.channel_fd = channel_fd,
 	};
@@ -251,8 +153,7 @@ run_child(struct supervisor *supervisor, struct child *child, int channel_fd)
 	status = worker_run(&start);
 	config_unref(supervisor->config);
 	x_free(supervisor->children);
-	x_free(supervisor->sockets);
-	x_free(supervisor->addresses);
+	listening_free(&supervisor->listening);
 	return status;
 }
 
@@ -463,7 +364,7 @@ announce(struct supervisor *supervisor)
 		return;
 	supervisor->is_announced = true;
 	log_info("ready: %zu listening sockets, %zu policy processes",
-		supervisor->n_sockets, supervisor->n_children);
+		supervisor->listening.n, supervisor->n_children);
 	sd_notify_send("READY=1");
 }
 
@@ -674,8 +575,6 @@ supervisor_free(struct supervisor *supervisor)
 	for (size_t i = 0; i < supervisor->n_children; i++)
 		channel_free(&supervisor->children[i].channel);
 	x_free(supervisor->children);
-	x_free(supervisor->sockets);
-	x_free(supervisor->addresses);
 	config_unref(supervisor->config);
 	log_close();
 }

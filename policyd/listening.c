@@ -1,0 +1,118 @@
+#include "policyd/listening.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/io/sock.h"
+#include "policyd/config.h"
+
+#define ERROR_MAX 512
+
+struct list {
+	enum worker_socket_use use;
+	const struct sock_address *addresses;
+	size_t n;
+};
+
+/*
+ * The directory of a unix socket, such as /run/policyd, if it is missing. It
+ * stays root's: the processes only accept, and what they could put there root
+ * would trip over at the next start.
+ */
+static void
+make_directory(const struct sock_address *address)
+{
+	char path[sizeof(address->path)];
+	char *slash;
+
+	memcpy(path, address->path, sizeof(path));
+	slash = strrchr(path, '/');
+	if (!address->is_unix || slash == NULL || slash == path)
+		return;
+	*slash = '\0';
+	/* Listening tells why, if this fails. The umask may be narrow. */
+	if (mkdir(path, 0755) == 0)
+		(void)chmod(path, 0755);
+}
+
+int
+listening_bind(const struct sock_address *address, mode_t mode, gid_t gid)
+{
+	char err[ERROR_MAX];
+	int fd;
+
+	make_directory(address);
+	fd = sock_listen(address, mode, gid, err, sizeof(err));
+	if (fd < 0)
+		log_error("%s", err);
+	return fd;
+}
+
+static int
+open_list(struct listening *listening, const struct list *list, mode_t mode)
+{
+	const size_t n_all = listening->n + list->n;
+
+	listening->sockets = x_realloc_array(listening->sockets, n_all,
+		sizeof(listening->sockets[0]));
+	listening->addresses = x_realloc_array(listening->addresses, n_all,
+		sizeof(listening->addresses[0]));
+	for (size_t i = 0; i < list->n; i++) {
+		const int fd = listening_bind(&list->addresses[i], mode, -1);
+
+		if (fd < 0)
+			return -1;
+		listening->addresses[listening->n] = list->addresses[i];
+		listening->sockets[listening->n].use = list->use;
+		listening->sockets[listening->n].fd = fd;
+		listening->n++;
+	}
+	return 0;
+}
+
+int
+listening_open(struct listening *listening, const struct config *config)
+{
+	const struct list lists[] = {
+		{ WORKER_SOCKET_POLICY, config->policyd.listen,
+			config->policyd.n_listen },
+		{ WORKER_SOCKET_SRS_FORWARD, config->srs.forward,
+			config->srs.n_forward },
+		{ WORKER_SOCKET_SRS_REVERSE, config->srs.reverse,
+			config->srs.n_reverse },
+		{ WORKER_SOCKET_SRS_SOCKETMAP, config->srs.socketmap,
+			config->srs.n_socketmap },
+	};
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		if (lists[i].use != WORKER_SOCKET_POLICY &&
+			!config_has_srs(config))
+			continue;
+		if (open_list(listening, &lists[i],
+			    (mode_t)config->policyd.policy_socket_mode) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+void
+listening_close(struct listening *listening)
+{
+	for (size_t i = 0; i < listening->n; i++) {
+		close(listening->sockets[i].fd);
+		if (listening->addresses[i].is_unix)
+			unlink(listening->addresses[i].path);
+	}
+	listening_free(listening);
+}
+
+void
+listening_free(struct listening *listening)
+{
+	x_free(listening->sockets);
+	x_free(listening->addresses);
+	memset(listening, 0, sizeof(*listening));
+}

@@ -1,0 +1,36 @@
+#ifndef POLICYD_LISTENING_H
+#define POLICYD_LISTENING_H
+
+/*
+ * The sockets on which Postfix asks. The supervisor binds them while it may,
+ * as the configuration says at the start (a reload may write others), and
+ * keeps them open for the processes to come.
+ */
+
+#include <sys/types.h>
+
+#include "policyd/worker.h"
+
+struct config;
+struct sock_address;
+
+struct listening {
+	struct worker_socket *sockets;
+	struct sock_address *addresses; /* of the sockets */
+	size_t n;
+};
+
+/* 0, or -1 after it has logged why; what was bound till then stays. */
+int listening_open(struct listening *listening, const struct config *config);
+/* Closes them for everybody, and removes those of the file system. */
+void listening_close(struct listening *listening);
+/* The memory alone: what a process does that has inherited them. */
+void listening_free(struct listening *listening);
+
+/*
+ * Binds one socket, in a directory that is made if it is missing. The
+ * descriptor, or -1 after it has logged why. gid -1: the process' own.
+ */
+int listening_bind(const struct sock_address *address, mode_t mode, gid_t gid);
+
+#endif
