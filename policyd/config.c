@@ -194,6 +194,27 @@ config_has_srs(const struct config *config)
 	return config->srs.domain[0] != '\0';
 }
 
+bool
+config_has_milter(const struct config *config)
+{
+	return config->milter.listen.text[0] != '\0';
+}
+
+bool
+config_adds_received_spf(const struct config *config)
+{
+	if (config->spf.received_spf == SPF_RECEIVED_AUTO)
+		return !config_has_milter(config);
+	return config->spf.received_spf == SPF_RECEIVED_YES;
+}
+
+void
+config_forget_secrets(struct config *config)
+{
+	for (size_t i = 0; i < CONFIG_SECRET_COUNT; i++)
+		free_password(config_secret(config, i));
+}
+
 void
 config_unref(struct config *config)
 {
@@ -204,8 +225,7 @@ config_unref(struct config *config)
 		return;
 	for (size_t i = 0; i < config_setting_count(); i++)
 		config_value_clear(config_setting_at(i), config);
-	for (size_t i = 0; i < CONFIG_SECRET_COUNT; i++)
-		free_password(config_secret(config, i));
+	config_forget_secrets(config);
 	x_free(config->lines);
 	x_free(config->path);
 	x_free(config);

@@ -71,6 +71,13 @@ enum spf_case {
 	SPF_CASE_COUNT
 };
 
+/* Whether the header field Received-SPF is added. */
+enum spf_received {
+	SPF_RECEIVED_AUTO, /* unless the milter says it in another field */
+	SPF_RECEIVED_YES,
+	SPF_RECEIVED_NO,
+};
+
 enum config_db_id {
 	CONFIG_DB_IREDAPD,
 	CONFIG_DB_VMAIL,
@@ -196,11 +203,11 @@ struct config {
 	/* [spf] */
 	struct {
 		enum spf_action action[SPF_CASE_COUNT];
-		enum spf_action helo_fail; /* unless the sender passes */
-		struct config_list skip;   /* networks, names of clients */
-		bool received_spf;         /* add the header field */
-		uint64_t timeout_ms;       /* of an evaluation */
-		uint64_t cache;            /* results in memory */
+		enum spf_action helo_fail;      /* unless the sender passes */
+		struct config_list skip;        /* networks, names of clients */
+		enum spf_received received_spf; /* the header field */
+		uint64_t timeout_ms;            /* of an evaluation */
+		uint64_t cache;                 /* results in memory */
 	} spf;
 
 	/* [greylisting] */
@@ -246,6 +253,19 @@ struct config {
 		bool bypass_outgoing, discard, all_wildcard_ips;
 		bool whitelist_needs_spf;
 	} wblist;
+
+	/* [milter]: the process that sees messages */
+	struct {
+		struct sock_address listen; /* text "" for none */
+		char *user;                 /* "" for policyd's */
+		char *authserv_id;          /* "" for the host name */
+		bool auth;                  /* say who has logged in */
+		enum rule_on_error on_error;
+		char *message; /* of a deferral */
+		uint64_t timeout_ms;
+		uint64_t sessions; /* at once */
+		uint64_t header_fields, header_bytes;
+	} milter;
 
 	/* [notify]: mail to the administrator */
 	struct {
@@ -300,6 +320,8 @@ int config_read_secrets(struct config *config, struct config_errors *errors);
 /* Why a line of [srs] secrets_file behind n_before others would not be this
  * secret, as what follows "it"; NULL: it would. */
 const char *config_srs_secret_problem(struct slice secret, size_t n_before);
+/* Wipes them, in a process that has no use for them. */
+void config_forget_secrets(struct config *config);
 /* What it has read, one text after the other. */
 #define CONFIG_SECRET_COUNT ((size_t)CONFIG_DB_COUNT + 2)
 char **config_secret(struct config *config, size_t i);
@@ -307,6 +329,10 @@ char **config_secret(struct config *config, size_t i);
 unsigned config_line(const struct config *config, const void *field);
 /* Whether senders are rewritten. */
 bool config_has_srs(const struct config *config);
+/* Whether the milter is on. */
+bool config_has_milter(const struct config *config);
+/* Whether Received-SPF is put before messages. */
+bool config_adds_received_spf(const struct config *config);
 /* Adds one; after the first 1000 the rest is only said to exist. */
 void config_error_add(struct config_errors *errors, unsigned line,
 	const char *format, ...) __attribute__((format(printf, 3, 4)));

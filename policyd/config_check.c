@@ -1,6 +1,7 @@
 #include "policyd/config_table.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -80,10 +81,12 @@ check_sockets(struct check *check)
 {
 	const struct config *config = check->config;
 	const struct sock_address *control = &config->policyd.control;
+	const struct sock_address *milter = &config->milter.listen;
 	const struct sockets lists[] = {
 		{ &config->policyd.listen, config->policyd.listen,
 			config->policyd.n_listen },
 		{ control, control, 1 },
+		{ milter, milter, config_has_milter(config) },
 		{ &config->srs.forward, config->srs.forward,
 			config->srs.n_forward },
 		{ &config->srs.reverse, config->srs.reverse,
@@ -92,7 +95,7 @@ check_sockets(struct check *check)
 			config->srs.n_socketmap },
 	};
 	/* Without a domain those of SRS are not opened. */
-	const size_t n = config_has_srs(config) ? 5 : 2;
+	const size_t n = config_has_srs(config) ? 6 : 3;
 
 	if (!control->is_unix)
 		report(check, control, control,
@@ -278,6 +281,20 @@ check_spf(struct check *check)
 	}
 }
 
+/* A token of RFC 2045, 5.1, as a name has it: nothing that would be quoted. */
+static void
+check_milter(struct check *check)
+{
+	char *const *id = &check->config->milter.authserv_id;
+
+	for (const char *c = *id; *c != '\0'; c++) {
+		if (isalnum((unsigned char)*c) || strchr("-._", *c))
+			continue;
+		report(check, id, id, "is not a name such as mx.example.com");
+		return;
+	}
+}
+
 static void
 check_notify(struct check *check)
 {
@@ -325,5 +342,6 @@ config_check(const struct config *config, const struct config_origin *origins,
 	check_dns(&check);
 	check_reputation(&check);
 	check_spf(&check);
+	check_milter(&check);
 	check_notify(&check);
 }

@@ -104,6 +104,13 @@ static const struct config_choice spf_action_choices[] = {
 	{ NULL, 0 },
 };
 
+static const struct config_choice spf_received_choices[] = {
+	{ "auto", SPF_RECEIVED_AUTO },
+	{ "yes", SPF_RECEIVED_YES },
+	{ "no", SPF_RECEIVED_NO },
+	{ NULL, 0 },
+};
+
 /* clang-format off */
 
 #define FIELD(field_) \
@@ -421,8 +428,9 @@ static const struct config_setting settings[] = {
 	LIST(CONFIG_WORDS, "spf", "skip", spf.skip.items, spf.skip.n, "",
 		0, CONFIG_ITEMS_MAX, 0,
 		"clients that are not checked: networks, names, .domain"),
-	YES_NO("spf", "received_spf", spf.received_spf, "yes", 0,
-		"put the result into the message, as Received-SPF"),
+	CHOICE("spf", "received_spf", spf.received_spf, "auto",
+		spf_received_choices, 0,
+		"put the result into the message, as Received-SPF; auto: unless the milter is on"),
 	DURATION("spf", "timeout", spf.timeout_ms, "5s",
 		10, 60 * SECOND_MS, 0,
 		"time in which the DNS has to give all answers"),
@@ -504,6 +512,34 @@ static const struct config_setting settings[] = {
 		"no", 0,
 		"match all wildcard forms of an address, not only the last two"),
 
+	RANGE(CONFIG_ADDRESS, "milter", "listen", milter.listen, "", 0, 0,
+		CONFIG_RESTART,
+		"socket for smtpd_milters; empty for no milter"),
+	WORD("milter", "user", milter.user, "", 0, ACCOUNT_LENGTH_MAX,
+		CONFIG_RESTART,
+		"account the milter runs as; empty for policyd.user"),
+	WORD("milter", "authserv_id", milter.authserv_id, "",
+		0, HOST_LENGTH_MAX, 0,
+		"our name in Authentication-Results; empty for the host name"),
+	YES_NO("milter", "auth", milter.auth, "yes", 0,
+		"say in the message which login sent it"),
+	CHOICE("milter", "on_error", milter.on_error, "accept",
+		on_error_choices, 0,
+		"what to do when something is not known in time"),
+	TEXT("milter", "message", milter.message,
+		"Cannot check this message now, please try again later",
+		1, MESSAGE_LENGTH_MAX, 0, "text of the reply that defers"),
+	DURATION("milter", "timeout", milter.timeout_ms, "10s",
+		10, 4 * MINUTE_MS, 0,
+		"time that is waited for at the end of a message"),
+	NUMBER("milter", "sessions", milter.sessions, "2000", 1, 100000, 0,
+		"sessions at once"),
+	NUMBER("milter", "header_fields", milter.header_fields, "2000",
+		10, 100000, 0, "a message with more is refused"),
+	SIZE("milter", "header_bytes", milter.header_bytes, "1M",
+		4 * KIB, 16 * MIB, 0,
+		"a message whose header is larger is refused"),
+
 	WORD("notify", "smtp_url", notify.smtp_url, "", 0, 255, 0,
 		"server that takes the mail; empty for no mail"),
 	TEXT("notify", "user", notify.user, "", 0, 255, 0,
@@ -542,6 +578,7 @@ static const struct config_section sections[] = {
 #include "policyd/rules/rules.def"
 #undef RULE
 	{ "srs", "Rewriting senders (SRS)." },
+	{ "milter", "The milter, which sees messages and notes in them what was found." },
 	{ "notify", "Mail to the administrator when a limit is reached." },
 };
 

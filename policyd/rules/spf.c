@@ -237,7 +237,7 @@ judge(const struct request *req, struct facts *facts, struct verdict *out)
 	case SPF_ACTION_DEFER:
 		return refuse(req, &judgement, out);
 	case SPF_ACTION_HEADER:
-		if (req->config->spf.received_spf)
+		if (config_adds_received_spf(req->config))
 			return add_header(req, &judgement, host, out);
 		break;
 	case SPF_ACTION_NOTHING:

@@ -343,6 +343,11 @@ static const struct {
 		"[srs]\ndomain = srs.example.com\nsecrets_file = /x\n"
 		"reverse_listen = inet:127.0.0.1:7778\n",
 		4, "[srs] reverse_listen: is a socket of forward_listen, too" },
+	{ "the milter on a socket of others",
+		"[milter]\nlisten = inet:127.0.0.1:7777\n", 2,
+		"[milter] listen: is a socket of policy_listen, too" },
+	{ "no name for the milter", "[milter]\nauthserv_id = a;b\n", 2,
+		"[milter] authserv_id: is not a name such as mx.example.com" },
 	{ "TLS twice", "[notify]\nsmtp_url = smtps://x\nstarttls = yes\n", 3,
 		"[notify] starttls: is for smtp://; smtps:// is encrypted from "
 		"the start" },
@@ -769,6 +774,18 @@ static const struct {
 	{ "writable", "secret_1\n", 0602, NULL, "everybody may use " },
 };
 
+START_TEST(forgets_secrets)
+{
+	struct config *config = parse("");
+
+	ck_assert_int_eq(config_read_secrets(config, &errors), 0);
+	config_forget_secrets(config);
+	for (size_t i = 0; i < CONFIG_SECRET_COUNT; i++)
+		ck_assert_ptr_null(*config_secret(config, i));
+	config_unref(config);
+}
+END_TEST
+
 START_TEST(reads_the_secrets_of_srs)
 {
 	struct config *config;
@@ -866,6 +883,7 @@ files(void)
 	tcase_add_loop_test(tcase, reads_a_password_from_a_file, 0,
 		COUNT(secrets));
 	tcase_add_test(tcase, reads_a_password_from_the_environment);
+	tcase_add_test(tcase, forgets_secrets);
 	tcase_add_loop_test(tcase, reads_the_secrets_of_srs, 0,
 		COUNT(srs_secrets));
 	tcase_add_test(tcase, an_absent_password_file_is_an_error);

@@ -114,6 +114,11 @@ static const struct rule_case {
 		HEADER("fail") },
 	{ "no header", "[spf]\nreceived_spf = no\n", CLIENT SENDER, &pass,
 		&none, "", "" },
+	{ "the milter says it", "[milter]\nlisten = unix:/x\n", CLIENT SENDER,
+		&pass, &none, "", "" },
+	{ "both are wanted",
+		"[milter]\nlisten = unix:/x\n[spf]\nreceived_spf = yes\n",
+		CLIENT SENDER, &pass, &none, "", HEADER("pass") },
 };
 
 static struct config *config;
