@@ -133,11 +133,11 @@ pack_text(struct str *out, const char *text)
 }
 
 void
-channel_pack_config(struct config *config, struct str *out)
+channel_pack_config(struct config *config, bool with_secrets, struct str *out)
 {
 	pack_text(out, config->path);
 	for (size_t i = 0; i < CONFIG_SECRET_COUNT; i++)
-		pack_text(out, *config_secret(config, i));
+		pack_text(out, with_secrets ? *config_secret(config, i) : "");
 	config_print(config, false, out);
 }
 

@@ -51,8 +51,9 @@ bool channel_next(struct channel *channel, enum channel_kind *kind,
 	struct slice *bytes);
 void channel_done(struct channel *channel);
 
-/* A configuration with its passwords, as the bytes of a message. */
-void channel_pack_config(struct config *config, struct str *out);
+/* A configuration as the bytes of a message, with its passwords or without. */
+void channel_pack_config(struct config *config, bool with_secrets,
+	struct str *out);
 /* One reference, or NULL (a bug on the other side). */
 struct config *channel_unpack_config(struct slice bytes);
 

@@ -12,7 +12,6 @@
 
 #include "common/base/mem.h"
 #include "common/base/num.h"
-#include "common/io/dns.h"
 #include "policyd/config_table.h"
 
 #define ERRORS_MAX     1000
@@ -82,24 +81,6 @@ config_dns_is_recursive(const struct config *config)
 
 	return resolvers->n == 1 &&
 	       strcmp(resolvers->items[0], "recursive") == 0;
-}
-
-void
-config_dns(const struct config *config,
-	const char *resolvers[CONFIG_RESOLVERS_MAX], struct dns_config *out)
-{
-	for (size_t i = 0; i < config->dns.resolvers.n; i++)
-		resolvers[i] = config->dns.resolvers.items[i];
-	*out = (struct dns_config){
-		.resolvers = resolvers,
-		.n_resolvers = config->dns.resolvers.n,
-		.is_recursive = config_dns_is_recursive(config),
-		.trust_anchor = config->dns.trust_anchor,
-		.timeout_ms = config->dns.timeout_ms,
-		.cache_bytes = config->dns.cache_bytes,
-		.queries_max = config->dns.queries,
-		.queries_per_payer = config->dns.queries_per_domain,
-	};
 }
 
 /* In the order of lines; the newest of one line last. */

@@ -370,10 +370,6 @@ void config_restart_needed(const struct config *old, const struct config *new,
 
 /* ADDRESS or ADDRESS@PORT, of [dns] resolver */
 bool config_is_resolver(struct slice text);
-/* [dns] as common/io/dns.h takes it; it points into the configuration. */
-struct dns_config;
-void config_dns(const struct config *config,
-	const char *resolvers[CONFIG_RESOLVERS_MAX], struct dns_config *out);
 /* [dns] resolver = recursive */
 bool config_dns_is_recursive(const struct config *config);
 

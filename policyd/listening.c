@@ -76,21 +76,21 @@ open_list(struct listening *listening, const struct list *list, mode_t mode)
 int
 listening_open(struct listening *listening, const struct config *config)
 {
+	const bool has_srs = config_has_srs(config);
 	const struct list lists[] = {
 		{ WORKER_SOCKET_POLICY, config->policyd.listen,
 			config->policyd.n_listen },
 		{ WORKER_SOCKET_SRS_FORWARD, config->srs.forward,
-			config->srs.n_forward },
+			has_srs ? config->srs.n_forward : 0 },
 		{ WORKER_SOCKET_SRS_REVERSE, config->srs.reverse,
-			config->srs.n_reverse },
+			has_srs ? config->srs.n_reverse : 0 },
 		{ WORKER_SOCKET_SRS_SOCKETMAP, config->srs.socketmap,
-			config->srs.n_socketmap },
+			has_srs ? config->srs.n_socketmap : 0 },
+		{ WORKER_SOCKET_MILTER, &config->milter.listen,
+			config_has_milter(config) },
 	};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		if (lists[i].use != WORKER_SOCKET_POLICY &&
-			!config_has_srs(config))
-			continue;
 		if (open_list(listening, &lists[i],
 			    (mode_t)config->policyd.policy_socket_mode) < 0)
 			return -1;
@@ -107,6 +107,24 @@ listening_close(struct listening *listening)
 			unlink(listening->addresses[i].path);
 	}
 	listening_free(listening);
+}
+
+void
+listening_keep(struct listening *listening, bool for_milter)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < listening->n; i++) {
+		const struct worker_socket socket = listening->sockets[i];
+
+		if ((socket.use == WORKER_SOCKET_MILTER) != for_milter) {
+			close(socket.fd);
+			continue;
+		}
+		listening->addresses[n] = listening->addresses[i];
+		listening->sockets[n++] = socket;
+	}
+	listening->n = n;
 }
 
 void

@@ -24,6 +24,8 @@ struct listening {
 int listening_open(struct listening *listening, const struct config *config);
 /* Closes them for everybody, and removes those of the file system. */
 void listening_close(struct listening *listening);
+/* In a process: closes those that are not for it, which stay open elsewhere. */
+void listening_keep(struct listening *listening, bool for_milter);
 /* The memory alone: what a process does that has inherited them. */
 void listening_free(struct listening *listening);
 

@@ -28,22 +28,22 @@ find_group(const char *name, gid_t *out, char *err, size_t err_size)
 }
 
 static int
-find_user(const struct config *config, struct privileges *out, char *err,
-	size_t err_size)
+find_user(const char *name, const char *setting, struct privileges *out,
+	char *err, size_t err_size)
 {
-	const struct passwd *user = getpwnam(config->policyd.user);
+	const struct passwd *user = getpwnam(name);
 
 	if (user == NULL) {
 		(void)snprintf(err, err_size,
 			"there is no user \"%s\": create it (useradd --system "
-			"%s), or set policyd.user",
-			config->policyd.user, config->policyd.user);
+			"%s), or set %s",
+			name, name, setting);
 		return -1;
 	}
 	if (user->pw_uid == 0) {
 		(void)snprintf(err, err_size,
-			"policyd.user must not be root: choose a user of its "
-			"own");
+			"%s must not be root: choose a user of its own",
+			setting);
 		return -1;
 	}
 	(void)snprintf(out->user, sizeof(out->user), "%s", user->pw_name);
@@ -52,15 +52,22 @@ find_user(const struct config *config, struct privileges *out, char *err,
 	return 0;
 }
 
-int
-privileges_find(const struct config *config, struct privileges *out, char *err,
-	size_t err_size)
+static void
+begin(struct privileges *out)
 {
 	memset(out, 0, sizeof(*out));
 	out->is_needed = geteuid() == 0;
 	out->uid = geteuid();
 	out->gid = getegid();
-	if (out->is_needed && find_user(config, out, err, err_size) < 0)
+}
+
+int
+privileges_find(const struct config *config, struct privileges *out, char *err,
+	size_t err_size)
+{
+	begin(out);
+	if (out->is_needed && find_user(config->policyd.user, "policyd.user",
+				      out, err, err_size) < 0)
 		return -1;
 	if (out->is_needed && config->policyd.group[0] != '\0' &&
 		find_group(config->policyd.group, &out->gid, err, err_size) < 0)
@@ -69,6 +76,19 @@ privileges_find(const struct config *config, struct privileges *out, char *err,
 	if (config->policyd.control_group[0] == '\0')
 		return 0;
 	return find_group(config->policyd.control_group, &out->control_gid, err,
+		err_size);
+}
+
+int
+privileges_find_milter(const struct config *config, struct privileges *out,
+	char *err, size_t err_size)
+{
+	if (config->milter.user[0] == '\0')
+		return privileges_find(config, out, err, err_size);
+	begin(out);
+	if (!out->is_needed)
+		return 0;
+	return find_user(config->milter.user, "milter.user", out, err,
 		err_size);
 }
 

@@ -19,8 +19,11 @@ struct privileges {
 
 struct config;
 
-/* 0, or -1 and a sentence in err. */
+/* Of a policy process. 0, or -1 and a sentence in err. */
 int privileges_find(const struct config *config, struct privileges *out,
+	char *err, size_t err_size);
+/* Of the milter process, which may have a user of its own. */
+int privileges_find_milter(const struct config *config, struct privileges *out,
 	char *err, size_t err_size);
 /* For good; with no new ones to be had by exec. 0, or -1 and a sentence. */
 int privileges_drop(const struct privileges *privileges, char *err,

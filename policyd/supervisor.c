@@ -18,6 +18,7 @@
 #include "common/base/mem.h"
 #include "common/base/metric.h"
 #include "common/io/sock.h"
+#include "milter/process.h"
 #include "policyd/channel.h"
 #include "policyd/config.h"
 #include "policyd/listening.h"
@@ -42,7 +43,9 @@ enum child_state {
 
 struct child {
 	enum child_state state;
-	unsigned process;
+	unsigned process; /* the milter comes after the policy processes */
+	bool is_milter;
+	char name[24];
 	pid_t pid;
 	struct channel channel;
 	int control_fd;
@@ -52,7 +55,7 @@ struct child {
 
 struct supervisor {
 	struct config *config;
-	struct privileges privileges;
+	struct privileges privileges, milter_privileges;
 	struct listening listening;
 	struct child *children;
 	size_t n_children;
@@ -91,6 +94,8 @@ open_sockets(struct supervisor *supervisor)
 	for (size_t i = 0; i < supervisor->n_children; i++) {
 		struct child *child = &supervisor->children[i];
 
+		if (child->is_milter)
+			continue;
 		if (!control_address(config, child->process, &child->control))
 			return -1;
 		child->control_fd = listening_bind(&child->control,
@@ -117,9 +122,44 @@ close_sockets(struct supervisor *supervisor)
 
 /* --- children ----------------------------------------------------------- */
 
-/* In the child: gives up what is the supervisor's, and root. */
+/*
+ * In the child: gives up what is the supervisor's and the other processes',
+ * and root. 0, or -1 after it has logged why.
+ */
 static int
-run_child(struct supervisor *supervisor, struct child *child, int channel_fd)
+become(struct supervisor *supervisor, const struct child *child)
+{
+	const struct privileges *privileges =
+		child->is_milter ? &supervisor->milter_privileges
+				 : &supervisor->privileges;
+	char err[ERROR_MAX];
+	sigset_t none;
+
+	(void)prctl(PR_SET_NAME,
+		child->is_milter ? "policyd: milter" : "policyd: policy", 0, 0,
+		0);
+	close(supervisor->signal_fd);
+	for (size_t i = 0; i < supervisor->n_children; i++) {
+		struct child *other = &supervisor->children[i];
+
+		channel_free(&other->channel);
+		if (other != child && other->control_fd >= 0)
+			close(other->control_fd);
+	}
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (privileges_drop(privileges, err, sizeof(err)) < 0) {
+		log_error("%s", err);
+		return -1;
+	}
+	privileges_forbid_dumps();
+	metric_process(child->process);
+	listening_keep(&supervisor->listening, child->is_milter);
+	return 0;
+}
+
+static int
+run_policy(struct supervisor *supervisor, struct child *child, int channel_fd)
 {
 	const struct worker_start start = {
 		.config = config_ref(supervisor->config),
@@ -129,32 +169,28 @@ run_child(struct supervisor *supervisor, struct child *child, int channel_fd)
 		.control_fd = child->control_fd,
 		.channel_fd = channel_fd,
 	};
-	char err[ERROR_MAX];
-	sigset_t none;
-	int status;
+	const int status = worker_run(&start);
 
-	(void)prctl(PR_SET_NAME, "policyd: policy", 0, 0, 0);
-	close(supervisor->signal_fd);
-	for (size_t i = 0; i < supervisor->n_children; i++) {
-		struct child *other = &supervisor->children[i];
-
-		channel_free(&other->channel);
-		if (other != child)
-			close(other->control_fd);
-	}
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (privileges_drop(&supervisor->privileges, err, sizeof(err)) < 0) {
-		log_error("%s", err);
-		return EX_NOPERM;
-	}
-	privileges_forbid_dumps();
-	metric_process(child->process);
-	status = worker_run(&start);
 	config_unref(supervisor->config);
 	x_free(supervisor->children);
 	listening_free(&supervisor->listening);
 	return status;
+}
+
+static int
+run_child(struct supervisor *supervisor, struct child *child, int channel_fd)
+{
+	if (become(supervisor, child) < 0)
+		return EX_NOPERM;
+	if (!child->is_milter)
+		return run_policy(supervisor, child, channel_fd);
+	/* It reads what strangers wrote, and needs no password. */
+	config_forget_secrets(supervisor->config);
+	milter_run(&(struct milter_start){
+		.config = supervisor->config,
+		.listening_fd = supervisor->listening.sockets[0].fd,
+		.channel_fd = channel_fd,
+	});
 }
 
 static void
@@ -219,11 +255,11 @@ log_death(const struct supervisor *supervisor, const struct child *child,
 		(void)snprintf(how, sizeof(how), "exit status %d",
 			WEXITSTATUS(status));
 	if (supervisor->is_stopping)
-		log_info("process %u (pid %d) has ended: %s", child->process,
+		log_info("%s (pid %d) has ended: %s", child->name,
 			(int)child->pid, how);
 	else
-		log_error("process %u (pid %d) died: %s; starting another",
-			child->process, (int)child->pid, how);
+		log_error("%s (pid %d) died: %s; starting another", child->name,
+			(int)child->pid, how);
 }
 
 static void
@@ -255,21 +291,38 @@ reap(struct supervisor *supervisor)
 
 /* --- messages to the processes ------------------------------------------- */
 
-/* except may be NULL. */
 static void
-tell_all(struct supervisor *supervisor, const struct child *except,
-	enum channel_kind kind, struct slice bytes)
+tell(const struct child *child, enum channel_kind kind, struct slice bytes)
+{
+	if (child->state == CHILD_DOWN ||
+		channel_send(child->channel.fd, kind, bytes) == 0)
+		return;
+	log_error("%s takes no messages: ending it", child->name);
+	kill(child->pid, SIGKILL);
+}
+
+static void
+tell_others(struct supervisor *supervisor, const struct child *except,
+	enum channel_kind kind)
+{
+	for (size_t i = 0; i < supervisor->n_children; i++)
+		if (&supervisor->children[i] != except)
+			tell(&supervisor->children[i], kind, SLICE(""));
+}
+
+static void
+tell_config(struct supervisor *supervisor)
 {
 	for (size_t i = 0; i < supervisor->n_children; i++) {
-		struct child *child = &supervisor->children[i];
+		const struct child *child = &supervisor->children[i];
+		struct str packed;
 
-		if (child->state == CHILD_DOWN || child == except)
-			continue;
-		if (channel_send(child->channel.fd, kind, bytes) < 0) {
-			log_error("process %u takes no messages: ending it",
-				child->process);
-			kill(child->pid, SIGKILL);
-		}
+		str_init(&packed, CHANNEL_MESSAGE_MAX);
+		channel_pack_config(supervisor->config, !child->is_milter,
+			&packed);
+		tell(child, CHANNEL_CONFIG, str_slice(&packed));
+		explicit_bzero(packed.data, packed.size);
+		str_free(&packed);
 	}
 }
 
@@ -289,17 +342,11 @@ static void
 take_config(struct supervisor *supervisor, struct config *config,
 	struct str *remarks)
 {
-	struct str packed;
-
-	str_init(&packed, CHANNEL_MESSAGE_MAX);
 	config_restart_needed(supervisor->config, config, remarks);
 	config_unref(supervisor->config);
 	supervisor->config = config;
 	open_log(supervisor);
-	channel_pack_config(config, &packed);
-	tell_all(supervisor, NULL, CHANNEL_CONFIG, str_slice(&packed));
-	explicit_bzero(packed.data, packed.size);
-	str_free(&packed);
+	tell_config(supervisor);
 	metric_add(METRIC_RELOADS, 1);
 	if (remarks->len > 0)
 		log_warning("configuration reloaded; these take effect only "
@@ -363,7 +410,7 @@ announce(struct supervisor *supervisor)
 	if (supervisor->is_announced)
 		return;
 	supervisor->is_announced = true;
-	log_info("ready: %zu listening sockets, %zu policy processes",
+	log_info("ready: %zu listening sockets, %zu processes",
 		supervisor->listening.n, supervisor->n_children);
 	sd_notify_send("READY=1");
 }
@@ -399,7 +446,7 @@ hear(struct supervisor *supervisor, struct child *child)
 		} else if (kind == CHANNEL_RELOAD) {
 			answer_reload(supervisor, child);
 		} else if (kind == CHANNEL_CHANGED) {
-			tell_all(supervisor, child, CHANNEL_CHANGED, SLICE(""));
+			tell_others(supervisor, child, CHANNEL_CHANGED);
 		}
 	}
 }
@@ -472,8 +519,8 @@ kill_overdue(struct supervisor *supervisor)
 		return;
 	for (size_t i = 0; i < supervisor->n_children; i++)
 		if (supervisor->children[i].state != CHILD_DOWN) {
-			log_error("process %u did not end in time: killed",
-				supervisor->children[i].process);
+			log_error("%s did not end in time: killed",
+				supervisor->children[i].name);
 			kill(supervisor->children[i].pid, SIGKILL);
 		}
 	supervisor->kill_at_us = INT64_MAX;
@@ -553,13 +600,23 @@ take_signals(void)
 static void
 make_children(struct supervisor *supervisor)
 {
-	supervisor->n_children = supervisor->config->policyd.policy_processes;
+	const size_t n_policy = supervisor->config->policyd.policy_processes;
+
+	supervisor->n_children =
+		n_policy + config_has_milter(supervisor->config);
 	supervisor->children =
 		x_new_array(supervisor->n_children, struct child);
 	for (size_t i = 0; i < supervisor->n_children; i++) {
 		struct child *child = &supervisor->children[i];
 
 		child->process = (unsigned)i;
+		child->is_milter = i == n_policy;
+		if (child->is_milter)
+			(void)snprintf(child->name, sizeof(child->name),
+				"milter");
+		else
+			(void)snprintf(child->name, sizeof(child->name),
+				"process %u", child->process);
 		child->control_fd = -1;
 		child->channel.fd = -1;
 		child->backoff_us = BACKOFF_FIRST_US;
@@ -586,7 +643,9 @@ prepare(struct supervisor *supervisor)
 	char err[ERROR_MAX];
 
 	if (privileges_find(supervisor->config, &supervisor->privileges, err,
-		    sizeof(err)) < 0) {
+		    sizeof(err)) < 0 ||
+		privileges_find_milter(supervisor->config,
+			&supervisor->milter_privileges, err, sizeof(err)) < 0) {
 		log_error("%s", err);
 		return EX_NOUSER;
 	}

@@ -30,6 +30,7 @@
 #include "policyd/instances.h"
 #include "policyd/journal.h"
 #include "policyd/notifier.h"
+#include "policyd/open_dns.h"
 #include "policyd/parallel.h"
 #include "policyd/policy_server.h"
 #include "policyd/schema.h"
@@ -348,16 +349,6 @@ open_database(struct sources *sources, enum config_db_id id)
 }
 
 static void
-open_dns(struct sources *sources)
-{
-	const char *resolvers[CONFIG_RESOLVERS_MAX];
-	struct dns_config config;
-
-	config_dns(sources->config, resolvers, &config);
-	sources->dns = dns_new(sources->loop, &config);
-}
-
-static void
 name_node(struct sources *sources)
 {
 	char name[NODE_MAX + 1];
@@ -392,7 +383,7 @@ make_sources(struct worker *worker, const struct worker_start *start)
 	sources->triplets = triplets_new(sources);
 	sources->auto_white = auto_whitelist_new(sources);
 	sources->host_names = host_names_new();
-	open_dns(sources);
+	sources->dns = open_dns(sources->loop, sources->config);
 	sources->domain_servers = domain_servers_new(sources);
 	sources->reputations = reputations_new();
 	sources->spf_memory = spf_memory_new(sources->config->spf.cache);

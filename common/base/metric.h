@@ -37,7 +37,7 @@ enum metric_rule {
 /* Makes the mapping; before it, and in unit tests, a private one is used. */
 void metric_init(void);
 /* Which process of METRIC_PROCESSES_MAX adds from now on. */
-#define METRIC_PROCESSES_MAX 16
+#define METRIC_PROCESSES_MAX 17
 void metric_process(unsigned process);
 /* The process died: what it held open is no more. */
 void metric_forget_gauges(unsigned process);

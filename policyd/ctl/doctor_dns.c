@@ -6,6 +6,7 @@
 #include "common/io/dns.h"
 #include "common/io/loop.h"
 #include "policyd/config.h"
+#include "policyd/open_dns.h"
 
 struct probe {
 	struct doctor *doctor;
@@ -48,16 +49,13 @@ on_answer(void *arg, const struct dns_answer *answer)
 void
 doctor_check_resolver(struct doctor *doctor)
 {
-	const char *resolvers[CONFIG_RESOLVERS_MAX];
 	struct probe probe = { .doctor = doctor };
-	struct dns_config config;
 	struct dns *dns;
 
 	if (!wants_dns(doctor->config))
 		return;
-	config_dns(doctor->config, resolvers, &config);
 	probe.loop = loop_new();
-	dns = dns_new(probe.loop, &config);
+	dns = open_dns(probe.loop, doctor->config);
 	dns_ask(dns, SLICE("."), DNS_TYPE_TXT, doctor->config->dns.timeout_ms,
 		SLICE(""), on_answer, &probe);
 	loop_run(probe.loop);

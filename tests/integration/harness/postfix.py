@@ -1,6 +1,7 @@
 """A private Postfix, wired to a policy server as iRedMail wires it."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -69,6 +70,7 @@ MASTER_CF = """\
 127.0.0.1:{submission_port} inet n - n - 60 smtpd
   -o smtpd_relay_restrictions=$submission_relay_restrictions
   -o smtpd_recipient_restrictions=$submission_recipient_restrictions
+  -o smtpd_milters=$submission_milters
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
@@ -83,6 +85,8 @@ showq unix n - n - - showq
 error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
+smtp unix - - n - - smtp
+pickup unix n - n 60 1 pickup
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
 tlsmgr unix - - n 1000? 1 tlsmgr
@@ -90,6 +94,7 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 SUBMISSION = """\
+submission_milters =
 submission_relay_restrictions = check_client_access static:OK, reject
 submission_recipient_restrictions =
   reject_non_fqdn_recipient, reject_unlisted_recipient,
@@ -121,8 +126,10 @@ class Postfix:
         with open(os.path.join(self.directory, name), "w") as file:
             file.write(text)
 
-    def configure(self, mailboxes=ADDRESSES, more=""):
-        """more: lines for main.cf, behind all others."""
+    def configure(self, mailboxes=ADDRESSES, more="", changes=None):
+        """more: lines for main.cf, behind all others; changes: parameters
+        that get another value. A second line would do, but each process
+        warns of it, postlogd to itself."""
         for name in ("etc", "queue", "data"):
             os.makedirs(os.path.join(self.directory, name), exist_ok=True)
         shutil.chown(os.path.join(self.directory, "data"), "postfix")
@@ -130,8 +137,13 @@ class Postfix:
         self._write("header_checks", HEADER_CHECKS)
         self._write("virtual_mailbox",
                     "".join("%s x\n" % one for one in mailboxes))
-        self._write("etc/main.cf", (MAIN_CF + SUBMISSION).format(
-            directory=self.directory, policy=self.policy) + more)
+        main_cf = (MAIN_CF + SUBMISSION).format(
+            directory=self.directory, policy=self.policy) + more
+        for name, value in (changes or {}).items():
+            line = "%s = %s" % (name, value)
+            main_cf, n = re.subn(r"(?m)^%s =.*$" % name, line, main_cf)
+            main_cf += "" if n else line + "\n"
+        self._write("etc/main.cf", main_cf)
         self._write("etc/master.cf", MASTER_CF.format(
             port=self.port, submission_port=self.submission_port))
         return self
@@ -168,6 +180,11 @@ class Postfix:
         """A client that is logged in."""
         return Session(self.submission_port, address=address, login=login,
                        **more)
+
+    def sendmail(self, sender, recipient, message):
+        """A message that is entered on this machine."""
+        subprocess.run(["sendmail", "-C", self.config, "-f", sender,
+                        recipient], input=message.encode(), check=True)
 
     def log(self):
         with open(os.path.join(self.directory, "log"),

@@ -5,6 +5,7 @@ login, so that no second machine and no password store is needed."""
 
 import ipaddress
 import socket
+import struct
 
 
 class Reply:
@@ -106,6 +107,18 @@ class Session:
             self.command("RSET")
             return bad[0]
         return self.data(body)
+
+    def pipeline(self, data, n):
+        """Sends it all at once, and reads n replies."""
+        self._socket.sendall(data)
+        return [self._read() for _ in range(n)]
+
+    def abort(self):
+        """Vanishes without a word."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                struct.pack("ii", 1, 0))
+        self._file.close()
+        self._socket.close()
 
     def close(self):
         try:

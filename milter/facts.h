@@ -1,0 +1,97 @@
+#ifndef MILTER_FACTS_H
+#define MILTER_FACTS_H
+
+/*
+ * What a session wants to know and the event loop finds out: its settings, and
+ * results of SPF. Everything that others come to need (keys, policies of
+ * domains) is another struct with a bridge_call in front, asked for as soon as
+ * the question is known.
+ *
+ * The functions for a session are called by libmilter's threads, all others
+ * by the loop's.
+ */
+
+#include <stddef.h>
+
+#include "common/mail/ip.h"
+#include "common/mail/spf_record.h"
+#include "milter/bridge.h"
+
+struct config;
+struct dns;
+struct loop;
+struct milter_facts;
+
+/* Of a name of a client, HELO and an address; what is longer is refused. */
+#define FACTS_TEXT_MAX  2047u
+#define FACTS_REPLY_MAX 400u
+
+/* What a session goes by, from its start to its end. */
+struct milter_settings {
+	char authserv_id[256];
+	bool adds_auth;
+	bool is_deferring; /* on_error = defer */
+	char message[FACTS_REPLY_MAX + 1];
+	uint64_t timeout_ms;
+	uint64_t header_fields, header_bytes;
+};
+
+/* --- for a session ------------------------------------------------------ */
+
+/* Held while the session lasts: it counts until it is released. */
+struct facts_session {
+	struct bridge_call call;
+	struct milter_facts *facts;
+	struct ip client; /* the question; IP_NONE when it is not known */
+	/* the answer */
+	bool is_admitted; /* or there are too many */
+	bool is_trusted;
+	struct milter_settings settings;
+};
+
+struct facts_session *facts_ask_session(struct milter_facts *facts,
+	const struct ip *client);
+
+/* SPF for one identity (RFC 7208, 2.3 and 2.4). */
+struct facts_spf {
+	struct bridge_call call;
+	struct milter_facts *facts;
+	/* the question; sender "" for the identity of HELO */
+	struct ip client;
+	char helo[FACTS_TEXT_MAX + 1];
+	char sender[FACTS_TEXT_MAX + 1];
+	struct spf_check *check;
+	/* the answer */
+	enum spf_result result;
+};
+
+struct facts_spf *facts_ask_spf(struct milter_facts *facts,
+	const struct ip *client, struct slice helo, struct slice sender);
+
+/* What became of a message, for the log and the metrics. */
+struct facts_report {
+	struct ip client;
+	/* Cut, as for people. */
+	char queue_id[64], sender[256], helo[256], login[256];
+	/* Names of results; "" for what was not asked. */
+	const char *spf, *spf_helo, *iprev;
+	const char *action;
+	size_t n_removed; /* header fields */
+	bool was_late;    /* something was not known in time */
+};
+
+/* report is copied. */
+void facts_tell(struct milter_facts *facts, const struct facts_report *report);
+
+/* --- for the process ---------------------------------------------------- */
+
+/* The configuration is replaced by milter_facts_configure(). */
+struct milter_facts *milter_facts_new(struct loop *loop, struct config *config);
+void milter_facts_free(struct milter_facts *facts);
+void milter_facts_configure(struct milter_facts *facts, struct config *config);
+size_t milter_facts_sessions(const struct milter_facts *facts);
+/* empty is called when the last session has ended; at once if none is open. */
+void milter_facts_drain(struct milter_facts *facts, void (*empty)(void *arg),
+	void *arg);
+
+#endif

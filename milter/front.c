@@ -1,0 +1,421 @@
+#include "milter/front.h"
+
+#include <arpa/inet.h>
+#include <libmilter/mfapi.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/base/mem.h"
+#include "milter/results.h"
+#include "milter/session.h"
+
+#define ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_SETSYMLIST)
+/* What is not needed yet. A signature will want the body. */
+#define UNWANTED (SMFIP_NOBODY | SMFIP_NODATA | SMFIP_NOUNKNOWN | SMFIP_NORCPT)
+/* What needs no answer: nothing is decided before the end of the message. */
+#define SILENT (SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_HDR | SMFIP_NR_EOH)
+
+/* Of one connection; libmilter keeps it for us (smfi_setpriv). */
+struct front_session {
+	struct session *session;
+	bool is_silent; /* the other side knows SILENT */
+	bool is_served; /* or else what comes is not looked at */
+};
+
+/*
+ * A callback gets no pointer of ours before it has set one itself, so these
+ * two are for all of them. They are set before libmilter starts.
+ */
+static struct milter_facts *front_facts;
+static struct {
+	void (*failed)(void *arg);
+	void *arg;
+} front_owner;
+
+/*
+ * libmilter has a thread that takes HUP and TERM for "stop" and INT for
+ * "abort". The loop has them, too, and the kernel chooses; so this takes the
+ * place of the one in libc, for libmilter alone, and never returns.
+ */
+int sigwait(const sigset_t *set, int *signal);
+
+int
+sigwait(const sigset_t *set, int *signal)
+{
+	(void)set;
+	(void)signal;
+	for (;;)
+		pause();
+}
+
+/* --- what Postfix says -------------------------------------------------- */
+
+static struct front_session *
+front_of(SMFICTX *ctx)
+{
+	struct front_session *front = smfi_getpriv(ctx);
+
+	if (front == NULL) {
+		front = x_new(struct front_session);
+		front->session = session_new(front_facts);
+		(void)smfi_setpriv(ctx, front);
+	}
+	return front;
+}
+
+static struct slice
+macro(SMFICTX *ctx, const char *name)
+{
+	char key[32];
+
+	/* It takes a pointer to what it does not change. */
+	(void)snprintf(key, sizeof(key), "%s", name);
+	return slice_of(smfi_getsymval(ctx, key));
+}
+
+static void
+take_address(const struct sockaddr *from, struct ip *out)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+	const void *bytes = NULL;
+	int family = AF_UNSPEC;
+
+	memset(out, 0, sizeof(*out));
+	if (from != NULL)
+		family = from->sa_family;
+	if (family == AF_INET)
+		bytes = &((const struct sockaddr_in *)(const void *)from)
+				 ->sin_addr;
+	else if (family == AF_INET6)
+		bytes = &((const struct sockaddr_in6 *)(const void *)from)
+				 ->sin6_addr;
+	if (bytes == NULL ||
+		inet_ntop(family, bytes, text, sizeof(text)) == NULL ||
+		!ip_parse(slice_of(text), out))
+		memset(out, 0, sizeof(*out));
+}
+
+static struct slice
+without_brackets(struct slice address)
+{
+	if (slice_starts(address, SLICE("<")))
+		address = slice_from(address, 1);
+	if (slice_ends(address, SLICE(">")))
+		address.len--;
+	return address;
+}
+
+/* --- callbacks ---------------------------------------------------------- */
+
+static sfsistat
+go_on(const struct front_session *front)
+{
+	return front->is_silent ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+}
+
+static void
+ask_for_macros(SMFICTX *ctx)
+{
+	char at_connect[] = "{client_name} {client_ptr}";
+	char at_mail[] = "{auth_authen}";
+	char at_end[] = "i";
+
+	(void)smfi_setsymlist(ctx, SMFIM_CONNECT, at_connect);
+	(void)smfi_setsymlist(ctx, SMFIM_ENVFROM, at_mail);
+	(void)smfi_setsymlist(ctx, SMFIM_EOM, at_end);
+}
+
+static sfsistat
+on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
+	unsigned long reserved0, unsigned long reserved1,
+	unsigned long *wanted_actions, unsigned long *wanted_steps,
+	unsigned long *wanted0, unsigned long *wanted1)
+{
+	struct front_session *front = front_of(ctx);
+
+	(void)reserved0;
+	(void)reserved1;
+	*wanted0 = *wanted1 = 0;
+	*wanted_actions = ACTIONS & actions;
+	*wanted_steps = UNWANTED & steps;
+	front->is_silent = (steps & SILENT) == SILENT;
+	if (front->is_silent)
+		*wanted_steps |= SILENT;
+	if ((actions & SMFIF_SETSYMLIST) != 0)
+		ask_for_macros(ctx);
+	return SMFIS_CONTINUE;
+}
+
+static sfsistat
+on_connect(SMFICTX *ctx, char *name, struct sockaddr *address)
+{
+	struct front_session *front = front_of(ctx);
+	struct session_client client = {
+		.name = macro(ctx, "{client_name}"),
+		.ptr = macro(ctx, "{client_ptr}"),
+	};
+
+	take_address(address, &client.address);
+	if (client.name.len == 0)
+		client.name = slice_of(name);
+	if (client.ptr.len == 0)
+		client.ptr = SLICE("unknown");
+	switch (session_connect(front->session, &client)) {
+	case SESSION_SERVE:
+		front->is_served = true;
+		return SMFIS_CONTINUE;
+	case SESSION_PASS_BY:
+		return SMFIS_ACCEPT;
+	case SESSION_DEFER:
+		break;
+	}
+	return SMFIS_TEMPFAIL;
+}
+
+static sfsistat
+on_helo(SMFICTX *ctx, char *name)
+{
+	struct front_session *front = front_of(ctx);
+
+	if (front->is_served)
+		session_helo(front->session, slice_of(name));
+	return go_on(front);
+}
+
+static sfsistat
+on_mail(SMFICTX *ctx, char **words)
+{
+	struct front_session *front = front_of(ctx);
+
+	if (front->is_served)
+		session_mail(front->session,
+			without_brackets(slice_of(words[0])),
+			macro(ctx, "{auth_authen}"));
+	return go_on(front);
+}
+
+static sfsistat
+on_header(SMFICTX *ctx, char *name, char *value)
+{
+	struct front_session *front = front_of(ctx);
+
+	if (front->is_served)
+		session_header(front->session, slice_of(name), slice_of(value));
+	return go_on(front);
+}
+
+static sfsistat
+on_end_of_header(SMFICTX *ctx)
+{
+	return go_on(front_of(ctx));
+}
+
+/* From the last: where those behind one that goes are counted anew. */
+static int
+remove_forged(SMFICTX *ctx, const struct session *session)
+{
+	char name[] = RESULTS_FIELD;
+	size_t n = 0, number;
+
+	while (session_forged(session, n, &number))
+		n++;
+	while (n-- > 0) {
+		(void)session_forged(session, n, &number);
+		if (smfi_chgheader(ctx, name, (int)number, NULL) == MI_FAILURE)
+			return -1;
+	}
+	return 0;
+}
+
+/* On top of the message, above our own Received (RFC 8601, 5). */
+static int
+change(SMFICTX *ctx, const struct session *session,
+	const struct judgement *judgement)
+{
+	char name[] = RESULTS_FIELD;
+	char *value;
+	int status;
+
+	if (judgement->removes_forged && remove_forged(ctx, session) < 0)
+		return -1;
+	if (judgement->results.len == 0)
+		return 0;
+	value = slice_strdup(judgement->results);
+	status = smfi_insheader(ctx, 0, name, value);
+	x_free(value);
+	return status == MI_FAILURE ? -1 : 0;
+}
+
+/* libmilter's text is a format: a percent sign is doubled. */
+static void
+set_reply(SMFICTX *ctx, const struct judgement *judgement)
+{
+	char code[4], status[8];
+	struct str text;
+
+	(void)snprintf(code, sizeof(code), "%s", judgement->code);
+	(void)snprintf(status, sizeof(status), "%s", judgement->status);
+	str_init(&text, 980);
+	for (const char *c = judgement->text; *c != '\0'; c++) {
+		if (*c == '%')
+			str_append_char(&text, '%');
+		str_append_char(&text, *c);
+	}
+	(void)smfi_setreply(ctx, code, status, text.data);
+	str_free(&text);
+}
+
+static sfsistat
+answer(SMFICTX *ctx, const struct session *session,
+	const struct judgement *judgement)
+{
+	switch (judgement->action) {
+	case JUDGE_ACCEPT:
+		return change(ctx, session, judgement) == 0 ? SMFIS_CONTINUE
+							    : SMFIS_TEMPFAIL;
+	case JUDGE_DEFER:
+		set_reply(ctx, judgement);
+		return SMFIS_TEMPFAIL;
+	case JUDGE_REJECT:
+		set_reply(ctx, judgement);
+		return SMFIS_REJECT;
+	}
+	return SMFIS_TEMPFAIL;
+}
+
+static sfsistat
+on_end_of_message(SMFICTX *ctx)
+{
+	struct front_session *front = front_of(ctx);
+	struct judgement judgement;
+	sfsistat status;
+
+	if (!front->is_served)
+		return SMFIS_TEMPFAIL;
+	session_end(front->session, macro(ctx, "i"), &judgement);
+	status = answer(ctx, front->session, &judgement);
+	session_abort(front->session);
+	return status;
+}
+
+static sfsistat
+on_abort(SMFICTX *ctx)
+{
+	session_abort(front_of(ctx)->session);
+	return SMFIS_CONTINUE;
+}
+
+static sfsistat
+on_close(SMFICTX *ctx)
+{
+	struct front_session *front = smfi_getpriv(ctx);
+
+	(void)smfi_setpriv(ctx, NULL);
+	if (front != NULL)
+		session_free(front->session);
+	x_free(front);
+	return SMFIS_CONTINUE;
+}
+
+/* --- starting and closing ----------------------------------------------- */
+
+static void *
+serve(void *arg)
+{
+	(void)arg;
+	(void)smfi_main();
+	front_owner.failed(front_owner.arg);
+	return NULL;
+}
+
+static int
+set_up(int listening_fd)
+{
+	static char program[] = "policyd";
+	char socket_name[32];
+	struct smfiDesc filter = {
+		.xxfi_name = program,
+		.xxfi_version = SMFI_VERSION,
+		.xxfi_flags = ACTIONS,
+		.xxfi_connect = on_connect,
+		.xxfi_helo = on_helo,
+		.xxfi_envfrom = on_mail,
+		.xxfi_header = on_header,
+		.xxfi_eoh = on_end_of_header,
+		.xxfi_eom = on_end_of_message,
+		.xxfi_abort = on_abort,
+		.xxfi_close = on_close,
+		.xxfi_negotiate = on_negotiate,
+	};
+
+	(void)snprintf(socket_name, sizeof(socket_name), "fd:%d", listening_fd);
+	if (smfi_register(filter) == MI_FAILURE ||
+		smfi_setconn(socket_name) == MI_FAILURE)
+		return -1;
+	return 0;
+}
+
+/* All signals are for the loop. */
+static int
+start_thread(void)
+{
+	sigset_t all, before;
+	pthread_t thread;
+	int status;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	status = pthread_create(&thread, NULL, serve, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (status != 0)
+		return -1;
+	return pthread_detach(thread) == 0 ? 0 : -1;
+}
+
+int
+front_start(struct milter_facts *facts, int listening_fd,
+	void (*failed)(void *arg), void *arg, const char **err)
+{
+	front_facts = facts;
+	front_owner.failed = failed;
+	front_owner.arg = arg;
+	if (set_up(listening_fd) < 0) {
+		*err = "libmilter does not take the socket";
+		return -1;
+	}
+	if (start_thread() < 0) {
+		*err = "there is no thread to be had";
+		return -1;
+	}
+	return 0;
+}
+
+/*
+ * Puts a socket that nobody knows in place of ours, under its number:
+ * libmilter goes on waiting there, in vain. To shut ours down would do so for
+ * the process that comes after this one, too.
+ */
+int
+front_close(int listening_fd)
+{
+	/* Without a path the kernel makes up a name. */
+	const struct sockaddr_un nobody = { .sun_family = AF_UNIX };
+	const int fd =
+		socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int status = -1;
+
+	if (fd < 0)
+		return -1;
+	if (bind(fd, (const struct sockaddr *)(const void *)&nobody,
+		    sizeof(nobody.sun_family)) == 0 &&
+		listen(fd, 1) == 0 && dup2(fd, listening_fd) >= 0)
+		status = 0;
+	close(fd);
+	return status;
+}

@@ -1,0 +1,143 @@
+#include "milter/judge.h"
+
+#include <assert.h>
+
+#include "common/base/mem.h"
+#include "milter/facts.h"
+#include "milter/results.h"
+
+#define UNKNOWN "unknown" /* what Postfix says for a name that it has not */
+
+static bool
+is_stranger(const struct judge_input *input)
+{
+	return !input->is_trusted && input->login.len == 0;
+}
+
+/* --- iprev -------------------------------------------------------------- */
+
+/*
+ * RFC 8601, 2.7.3. Of a client without any name Postfix does not say whether
+ * there is none, or the DNS did not answer.
+ */
+static const char *
+judge_iprev(const struct judge_input *input)
+{
+	if (!is_stranger(input) || input->client.family == IP_NONE)
+		return "";
+	if (!slice_eq_text(input->client_name, UNKNOWN))
+		return "pass";
+	if (!slice_eq_text(input->client_ptr, UNKNOWN))
+		return "fail";
+	return "permerror";
+}
+
+static void
+add_iprev(const struct judge_input *input, const char *result, struct str *out)
+{
+	char client[IP_TEXT_MAX];
+
+	results_add(out, "iprev", result, "");
+	results_add_property(out, "policy.iprev",
+		slice_of(ip_format(&input->client, client)));
+}
+
+/* --- SPF ---------------------------------------------------------------- */
+
+static void
+add_spf(const struct judge_spf *spf, const char *property, struct slice value,
+	struct str *out)
+{
+	switch (spf->known) {
+	case JUDGE_NOT_ASKED:
+		return;
+	case JUDGE_LATE:
+		results_add(out, "spf", spf_result_name(SPF_TEMPERROR),
+			"not known in time");
+		break;
+	case JUDGE_KNOWN:
+		results_add(out, "spf", spf_result_name(spf->result), "");
+		break;
+	}
+	results_add_property(out, property, value);
+}
+
+/* --- the field ---------------------------------------------------------- */
+
+static void
+add_results(const struct judge_input *input, const char *iprev, struct str *out)
+{
+	add_spf(&input->spf, "smtp.mailfrom", input->sender, out);
+	add_spf(&input->spf_helo, "smtp.helo", input->helo, out);
+	if (iprev[0] != '\0')
+		add_iprev(input, iprev, out);
+	if (input->login.len > 0 && input->settings->adds_auth) {
+		results_add(out, "auth", "pass", "");
+		results_add_property(out, "smtp.auth", input->login);
+	}
+}
+
+static struct slice
+write_field(struct arena *arena, const struct judge_input *input,
+	const char *iprev)
+{
+	struct slice field = SLICE("");
+	struct str text;
+	size_t n_begin;
+
+	str_init(&text, RESULTS_MAX);
+	results_begin(&text, input->settings->authserv_id);
+	n_begin = text.len;
+	add_results(input, iprev, &text);
+	if (text.len > n_begin)
+		field = slice_copy(arena, str_slice(&text));
+	str_free(&text);
+	return field;
+}
+
+/* --- the judgement ------------------------------------------------------ */
+
+static void
+refuse(struct judgement *out, enum judge_action action, const char *status,
+	const char *text)
+{
+	out->action = action;
+	out->code = action == JUDGE_DEFER ? "451" : "550";
+	out->status = status;
+	out->text = text;
+}
+
+void
+judge_message(struct arena *arena, const struct judge_input *input,
+	struct judgement *out)
+{
+	*out = (struct judgement){ .action = JUDGE_ACCEPT, .iprev = "" };
+	out->was_late = input->spf.known == JUDGE_LATE ||
+			input->spf_helo.known == JUDGE_LATE;
+	if (input->is_over_limit) {
+		refuse(out, JUDGE_REJECT, "5.6.0",
+			"The header or an address of this message is too long");
+		return;
+	}
+	if (out->was_late && input->settings->is_deferring) {
+		refuse(out, JUDGE_DEFER, "4.7.1", input->settings->message);
+		return;
+	}
+	out->iprev = judge_iprev(input);
+	out->results = write_field(arena, input, out->iprev);
+	out->removes_forged = !input->is_trusted && input->n_forged > 0;
+}
+
+const char *
+judge_action_name(enum judge_action action)
+{
+	switch (action) {
+	case JUDGE_ACCEPT:
+		return "accept";
+	case JUDGE_DEFER:
+		return "defer";
+	case JUDGE_REJECT:
+		return "reject";
+	}
+	assert(0);
+}

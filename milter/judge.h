@@ -1,0 +1,68 @@
+#ifndef MILTER_JUDGE_H
+#define MILTER_JUDGE_H
+
+/*
+ * What becomes of a message, when all that there is to know of it is known:
+ * what Authentication-Results says, and which fields of that name are to go.
+ * Without I/O, and without libmilter.
+ *
+ * Strangers get results of SPF (for the sender and for HELO, RFC 8601, 2.7.2)
+ * and iprev (2.7.3); clients that have logged in get auth (2.7.4), if that is
+ * wished; trusted clients get nothing: what they bring was judged where it
+ * came in.
+ */
+
+#include "common/mail/ip.h"
+#include "common/mail/spf_record.h"
+
+struct arena;
+struct milter_settings;
+
+/* A result that may not be there. */
+enum judge_known {
+	JUDGE_NOT_ASKED,
+	JUDGE_LATE, /* it was asked for, and did not come in time */
+	JUDGE_KNOWN,
+};
+
+struct judge_spf {
+	enum judge_known known;
+	enum spf_result result;
+};
+
+struct judge_input {
+	const struct milter_settings *settings;
+	bool is_trusted;
+	struct ip client;
+	/*
+	 * As Postfix has found them: name leads back to the client, ptr is what
+	 * the client's address points to. "unknown" for none.
+	 */
+	struct slice client_name, client_ptr;
+	struct slice login; /* "" for none */
+	struct slice helo, sender;
+	struct judge_spf spf, spf_helo;
+	bool is_over_limit; /* its header has more than the settings allow */
+	size_t n_forged;    /* fields that claim to be ours */
+};
+
+enum judge_action { JUDGE_ACCEPT, JUDGE_DEFER, JUDGE_REJECT };
+
+struct judgement {
+	enum judge_action action;
+	/* Of a refusal: "550", "5.6.0", text. */
+	const char *code, *status, *text;
+	/* Of Authentication-Results; "" for no such field. */
+	struct slice results;
+	bool removes_forged;
+	const char *iprev; /* result; "" when it was not looked at */
+	bool was_late;
+};
+
+/* Texts are in the arena, or in the input. */
+void judge_message(struct arena *arena, const struct judge_input *input,
+	struct judgement *out);
+
+const char *judge_action_name(enum judge_action action);
+
+#endif

@@ -1,0 +1,314 @@
+#include "milter/session.h"
+
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "milter/facts.h"
+#include "milter/results.h"
+
+/* How long a client waits for the loop to take it in. */
+#define WELCOME_MS 5000
+
+/* The texts of a session, and those of a message with its judgement. */
+#define SESSION_ARENA_MAX ((size_t)64 << 10)
+#define MESSAGE_ARENA_MAX ((size_t)64 << 10)
+
+struct message {
+	struct slice sender, login;
+	struct facts_spf *spf; /* NULL: not asked */
+	size_t n_fields, n_bytes;
+	/* Those named RESULTS_FIELD; of them, the numbers that are forged. */
+	size_t n_results;
+	size_t *forged, n_forged, forged_size;
+	bool is_over_limit;
+};
+
+struct session {
+	struct milter_facts *facts;
+	struct facts_session *admission; /* NULL before the client connects */
+	struct session_client client;
+	struct slice helo;
+	struct facts_spf *spf_helo; /* NULL: not asked */
+	bool is_over_limit;         /* one of its texts is too long */
+	struct message message;
+	struct arena *arena, *message_arena;
+};
+
+struct session *
+session_new(struct milter_facts *facts)
+{
+	struct session *session = x_new(struct session);
+
+	session->facts = facts;
+	session->arena = arena_new(SESSION_ARENA_MAX);
+	session->message_arena = arena_new(MESSAGE_ARENA_MAX);
+	return session;
+}
+
+static void
+forget_spf(struct facts_spf **spf)
+{
+	if (*spf != NULL)
+		bridge_release(&(*spf)->call);
+	*spf = NULL;
+}
+
+void
+session_abort(struct session *session)
+{
+	forget_spf(&session->message.spf);
+	x_free(session->message.forged);
+	session->message = (struct message){ .n_fields = 0 };
+	arena_reset(session->message_arena);
+}
+
+void
+session_free(struct session *session)
+{
+	if (session == NULL)
+		return;
+	session_abort(session);
+	forget_spf(&session->spf_helo);
+	if (session->admission != NULL)
+		bridge_release(&session->admission->call);
+	arena_free(session->message_arena);
+	arena_free(session->arena);
+	x_free(session);
+}
+
+/* A copy; "" for one that is too long, which *is_over_limit tells. */
+static struct slice
+keep(struct arena *arena, struct slice text, bool *is_over_limit)
+{
+	if (text.len <= FACTS_TEXT_MAX)
+		return slice_copy(arena, text);
+	*is_over_limit = true;
+	return SLICE("");
+}
+
+/* --- the client --------------------------------------------------------- */
+
+static enum session_welcome
+turn_away(const struct facts_session *admission)
+{
+	return admission->settings.is_deferring ? SESSION_DEFER
+						: SESSION_PASS_BY;
+}
+
+enum session_welcome
+session_connect(struct session *session, const struct session_client *client)
+{
+	struct facts_session *admission =
+		facts_ask_session(session->facts, &client->address);
+
+	session->admission = admission;
+	session->client.address = client->address;
+	session->client.name =
+		keep(session->arena, client->name, &session->is_over_limit);
+	session->client.ptr =
+		keep(session->arena, client->ptr, &session->is_over_limit);
+	/* Without its settings nothing can be said of what it sends. */
+	if (!bridge_wait(&admission->call, bridge_deadline(WELCOME_MS)))
+		return SESSION_DEFER;
+	return admission->is_admitted ? SESSION_SERVE : turn_away(admission);
+}
+
+/*
+ * A session may say HELO as often as it likes: the arena has to hold one name
+ * only, beside those of the client, which stay.
+ */
+void
+session_helo(struct session *session, struct slice name)
+{
+	const struct session_client client = session->client;
+	struct arena *arena = arena_new(SESSION_ARENA_MAX);
+
+	forget_spf(&session->spf_helo);
+	session->client.name = slice_copy(arena, client.name);
+	session->client.ptr = slice_copy(arena, client.ptr);
+	session->helo = keep(arena, name, &session->is_over_limit);
+	arena_free(session->arena);
+	session->arena = arena;
+}
+
+/* --- the message -------------------------------------------------------- */
+
+/*
+ * HELO only now, when it is known that the client has not logged in: of the
+ * name of somebody's notebook nobody wants to know. It is asked once for all
+ * messages of a session.
+ */
+static void
+ask_spf(struct session *session)
+{
+	const struct ip *client = &session->client.address;
+	struct message *message = &session->message;
+
+	if (message->sender.len > 0)
+		message->spf = facts_ask_spf(session->facts, client,
+			session->helo, message->sender);
+	if (session->spf_helo == NULL && session->helo.len > 0)
+		session->spf_helo = facts_ask_spf(session->facts, client,
+			session->helo, SLICE(""));
+}
+
+static bool
+is_stranger(const struct session *session)
+{
+	return !session->admission->is_trusted &&
+	       session->message.login.len == 0;
+}
+
+void
+session_mail(struct session *session, struct slice sender, struct slice login)
+{
+	struct message *message = &session->message;
+
+	session_abort(session);
+	message->is_over_limit = session->is_over_limit;
+	message->sender =
+		keep(session->message_arena, sender, &message->is_over_limit);
+	message->login =
+		keep(session->message_arena, login, &message->is_over_limit);
+	if (is_stranger(session) && !message->is_over_limit &&
+		session->client.address.family != IP_NONE)
+		ask_spf(session);
+}
+
+static void
+add_forged(struct message *message)
+{
+	if (message->n_forged == message->forged_size) {
+		message->forged_size = 2 * message->forged_size + 4;
+		message->forged = x_realloc_array(message->forged,
+			message->forged_size, sizeof(message->forged[0]));
+	}
+	message->forged[message->n_forged++] = message->n_results;
+}
+
+void
+session_header(struct session *session, struct slice name, struct slice value)
+{
+	const struct milter_settings *settings = &session->admission->settings;
+	struct message *message = &session->message;
+
+	message->n_fields++;
+	message->n_bytes += name.len + value.len;
+	if (message->n_fields > settings->header_fields ||
+		message->n_bytes > settings->header_bytes)
+		message->is_over_limit = true;
+	if (message->is_over_limit ||
+		!slice_case_eq(slice_trim(name), SLICE(RESULTS_FIELD)))
+		return;
+	message->n_results++;
+	if (results_claim(value, settings->authserv_id))
+		add_forged(message);
+}
+
+bool
+session_forged(const struct session *session, size_t i, size_t *number)
+{
+	if (i >= session->message.n_forged)
+		return false;
+	*number = session->message.forged[i];
+	return true;
+}
+
+/* --- its end ------------------------------------------------------------ */
+
+static struct judge_spf
+await(struct facts_spf *spf, int64_t deadline_us)
+{
+	struct judge_spf out = { .known = JUDGE_NOT_ASKED };
+
+	if (spf == NULL)
+		return out;
+	if (!bridge_wait(&spf->call, deadline_us)) {
+		out.known = JUDGE_LATE;
+		return out;
+	}
+	out.known = JUDGE_KNOWN;
+	out.result = spf->result;
+	return out;
+}
+
+static void
+gather(struct session *session, struct judge_input *out)
+{
+	const struct milter_settings *settings = &session->admission->settings;
+	const int64_t deadline_us = bridge_deadline(settings->timeout_ms);
+	const struct message *message = &session->message;
+
+	*out = (struct judge_input){
+		.settings = settings,
+		.is_trusted = session->admission->is_trusted,
+		.client = session->client.address,
+		.client_name = session->client.name,
+		.client_ptr = session->client.ptr,
+		.login = message->login,
+		.helo = session->helo,
+		.sender = message->sender,
+		.is_over_limit = message->is_over_limit,
+		.n_forged = message->n_forged,
+	};
+	if (!is_stranger(session) || message->is_over_limit)
+		return;
+	out->spf = await(message->spf, deadline_us);
+	out->spf_helo = await(session->spf_helo, deadline_us);
+}
+
+static const char *
+name_of(const struct judge_spf *spf)
+{
+	switch (spf->known) {
+	case JUDGE_NOT_ASKED:
+		return "";
+	case JUDGE_LATE:
+		return "late";
+	case JUDGE_KNOWN:
+		return spf_result_name(spf->result);
+	}
+	return "";
+}
+
+static void
+cut(char *out, size_t size, struct slice text)
+{
+	const struct slice part = slice_part(text, 0, size - 1);
+
+	if (part.len > 0)
+		memcpy(out, part.ptr, part.len);
+	out[part.len] = '\0';
+}
+
+static void
+report(const struct session *session, const struct judge_input *input,
+	const struct judgement *judgement, struct slice queue_id)
+{
+	struct facts_report out = {
+		.client = input->client,
+		.spf = name_of(&input->spf),
+		.spf_helo = name_of(&input->spf_helo),
+		.iprev = judgement->iprev,
+		.action = judge_action_name(judgement->action),
+		.n_removed = judgement->removes_forged ? input->n_forged : 0,
+		.was_late = judgement->was_late,
+	};
+
+	cut(out.queue_id, sizeof(out.queue_id), queue_id);
+	cut(out.sender, sizeof(out.sender), input->sender);
+	cut(out.helo, sizeof(out.helo), input->helo);
+	cut(out.login, sizeof(out.login), input->login);
+	facts_tell(session->facts, &out);
+}
+
+void
+session_end(struct session *session, struct slice queue_id,
+	struct judgement *out)
+{
+	struct judge_input input;
+
+	gather(session, &input);
+	judge_message(session->message_arena, &input, out);
+	report(session, &input, out, queue_id);
+}

@@ -1,0 +1,359 @@
+"""The milter, with a real Postfix before it and a server behind that shows
+the messages as they are delivered."""
+
+import os
+import signal
+import uuid
+
+import pytest
+
+from harness import wait_for
+from harness.daemon import WITH_SPF
+from harness.dns import SERVFAIL, Answer, DnsServer
+from harness.ports import free_ports
+from harness.postfix import Postfix
+from harness.sink import Sink
+
+CLIENT, OTHER = "192.0.2.10", "198.51.100.10"
+ALICE = "alice@example.com"
+RESULTS = "Authentication-Results"
+
+
+@pytest.fixture(scope="module")
+def milter_port():
+    return free_ports(1)[0]
+
+
+@pytest.fixture(scope="module")
+def sink():
+    with Sink() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def milter_postfix(directory, ports, sink, milter_port):
+    """On its first port Postfix asks the milter over inet, on its second one
+    over a unix socket."""
+    smtp, submission = free_ports(2)
+    server = Postfix(os.path.join(directory, "postfix-milter"), smtp,
+                     submission, "inet:127.0.0.1:%d" % ports[0])
+    to_sink = "smtp:[127.0.0.1]:%d" % sink.port
+    server.configure(changes={
+        "smtpd_milters": "inet:127.0.0.1:%d" % milter_port,
+        "non_smtpd_milters": "inet:127.0.0.1:%d" % milter_port,
+        "submission_milters": "unix:" + unix_socket(directory),
+        "milter_default_action": "tempfail",
+        "smtputf8_enable": "yes",
+        "virtual_transport": to_sink,
+        "local_transport": to_sink,
+        "default_transport": to_sink,
+        "relay_transport": to_sink})
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+def unix_socket(directory):
+    return os.path.join(directory, "policyd", "milter")
+
+
+def zone():
+    return {
+        "pass.example": Answer(TXT="v=spf1 ip4:192.0.2.0/24 -all"),
+        "fail.example": Answer(TXT="v=spf1 -all"),
+        "gone.example": Answer(rcode=SERVFAIL),
+        "mx.pass.example": Answer(TXT="v=spf1 ip4:192.0.2.10 -all"),
+    }
+
+
+@pytest.fixture
+def dns():
+    with DnsServer(zone()) as server:
+        yield server
+
+
+@pytest.fixture
+def policyd(configured, dns, milter_port, request):
+    settings = dict(WITH_SPF, **{
+        "spf.mode": "off", "greylisting.mode": "off", "throttle.mode": "off",
+        "reject_sender_login_mismatch.mode": "off",
+        "dns.resolver": dns.address, "dns.timeout": "2s",
+        "spf.timeout": "2s",
+        "milter.listen": "inet:127.0.0.1:%d" % milter_port,
+        "milter.authserv_id": "mx.example.com"})
+    for marker in reversed(list(request.node.iter_markers("settings"))):
+        settings.update(marker.args[0])
+    configured.configure(**settings)
+    return configured.start()
+
+
+@pytest.fixture
+def deliver(milter_postfix, policyd, sink):
+    """Sends one message; as it was delivered."""
+    def once(sender, header="", **more):
+        mark = uuid.uuid4().hex
+        with milter_postfix.session(**more) as client:
+            reply = client.send(
+                sender, ALICE, header + "Subject: %s\n\ntest\n" % mark)
+            assert reply.code == 250, reply
+        return sink.find(mark)
+    return once
+
+
+def results(message):
+    return message.fields(RESULTS)
+
+
+def test_a_stranger_gets_spf_and_iprev(deliver):
+    message = deliver("a@pass.example", address=CLIENT, name="mx.pass.example",
+                      helo="mx.pass.example")
+    assert results(message) == [
+        "mx.example.com; spf=pass smtp.mailfrom=a@pass.example;"
+        " spf=pass smtp.helo=mx.pass.example;"
+        " iprev=pass policy.iprev=192.0.2.10"]
+    assert message.names()[:2] == ["authentication-results", "received"]
+
+
+@pytest.mark.parametrize("sender, client, expected", [
+    ("a@fail.example", {}, "spf=fail smtp.mailfrom=a@fail.example;"
+     " spf=none smtp.helo=client.example;"),
+    ("a@gone.example", {}, "spf=temperror smtp.mailfrom=a@gone.example;"
+     " spf=none smtp.helo=client.example;"),
+    ("", {"helo": "mx.pass.example"}, "spf=pass smtp.helo=mx.pass.example;"),
+    ("\"a;b\"@none.example", {"helo": "x;y"},
+     "spf=none smtp.mailfrom=\"\\\"a;b\\\"@none.example\";"
+     " spf=none smtp.helo=\"x;y\";"),
+])
+def test_what_spf_says(deliver, sender, client, expected):
+    message = deliver(sender, address=CLIENT, **client)
+    assert results(message) == [
+        "mx.example.com; %s iprev=permerror policy.iprev=192.0.2.10"
+        % expected]
+
+
+@pytest.mark.parametrize("client, expected", [
+    ({"address": CLIENT, "name": "a.example"}, "pass policy.iprev=192.0.2.10"),
+    ({"address": CLIENT, "reverse_name": "a.example"},
+     "fail policy.iprev=192.0.2.10"),
+    ({"address": "2001:db8::25", "name": "a.example"},
+     "pass policy.iprev=\"2001:db8::25\""),
+])
+def test_what_iprev_says(deliver, client, expected):
+    message = deliver("", **client)
+    assert results(message)[0].endswith("iprev=" + expected)
+
+
+def test_a_login_gets_auth(deliver):
+    message = deliver("bob@example.com", address=OTHER,
+                      login="bob@example.com")
+    assert results(message) == [
+        "mx.example.com; auth=pass smtp.auth=bob@example.com"]
+
+
+@pytest.mark.settings({"milter.auth": "no"})
+def test_a_login_need_not_be_told(deliver):
+    assert not results(deliver("bob@example.com", address=OTHER,
+                               login="bob@example.com"))
+
+
+FORGED = "".join("%s: %s\n" % one for one in [
+    (RESULTS, "mx.example.com; spf=pass smtp.mailfrom=forged1"),
+    (RESULTS, "other.example; spf=pass smtp.mailfrom=kept1"),
+    ("AUTHENTICATION-results", " (a (b) \\) c) MX.Example.COM (d) 1;\n"
+     "\tspf=pass smtp.mailfrom=forged2"),
+    (RESULTS, "\"mx.\\example.com\"; spf=pass smtp.mailfrom=forged3"),
+    (RESULTS, "mx.example.com.other.example; spf=pass smtp.mailfrom=kept2"),
+    (RESULTS, "; spf=pass smtp.mailfrom=forged4"),
+    ("X-" + RESULTS, "mx.example.com; kept3"),
+])
+
+
+@pytest.mark.parametrize("client", [
+    {"address": CLIENT}, {"address": OTHER, "login": "bob@example.com"}])
+def test_forged_fields_are_removed(deliver, client):
+    message = deliver("bob@example.com", header=FORGED, **client)
+    assert b"forged" not in message.data
+    assert [one for one in results(message) if "kept" in one] == [
+        "other.example; spf=pass smtp.mailfrom=kept1",
+        "mx.example.com.other.example; spf=pass smtp.mailfrom=kept2"]
+    assert message.fields("X-" + RESULTS)
+    assert results(message)[0].startswith("mx.example.com; ")
+
+
+def test_trusted_clients_bring_what_they_like(deliver):
+    message = deliver("a@fail.example", header=FORGED)
+    assert len(results(message)) == 6
+    assert message.names()[0] == "received"
+
+
+def test_mail_entered_locally_is_trusted(milter_postfix, policyd, sink):
+    mark = uuid.uuid4().hex
+    milter_postfix.sendmail("bob@example.com", ALICE,
+                            FORGED + "Subject: %s\n\ntest\n" % mark)
+    assert len(results(sink.find(mark))) == 6
+
+
+# --- one session ------------------------------------------------------------
+
+def send_and_find(client, sink, sender, header=""):
+    mark = uuid.uuid4().hex
+    reply = client.send(sender, ALICE,
+                        header + "Subject: %s\n\ntest\n" % mark)
+    assert reply.code == 250, reply
+    return sink.find(mark)
+
+
+def test_messages_of_one_session_are_apart(milter_postfix, policyd, sink):
+    with milter_postfix.session(CLIENT) as client:
+        for n in range(3):
+            message = send_and_find(client, sink, "a%d@pass.example" % n,
+                                    FORGED)
+            assert "smtp.mailfrom=a%d@pass.example" % n in results(message)[0]
+            assert len(results(message)) == 3
+
+
+@pytest.mark.parametrize("stage", range(5))
+def test_a_message_is_reset_at_each_stage(milter_postfix, policyd, sink,
+                                          stage):
+    commands = ["EHLO again.example", "MAIL FROM:<x@fail.example>",
+                "RCPT TO:<%s>" % ALICE, "RCPT TO:<bob@example.com>"]
+    with milter_postfix.session(CLIENT) as client:
+        for command in commands[:stage]:
+            assert client.command(command).code == 250
+        assert client.command("RSET").code == 250
+        message = send_and_find(client, sink, "a@pass.example")
+        assert "fail" not in results(message)[0]
+        assert len(results(message)) == 1
+
+
+def sessions(policyd):
+    return policyd.json("stats")["metrics"]["milter_sessions"]
+
+
+@pytest.mark.parametrize("stage", range(4))
+def test_clients_that_vanish_leave_nothing(milter_postfix, policyd, stage):
+    commands = ["MAIL FROM:<x@fail.example>", "RCPT TO:<%s>" % ALICE, "DATA"]
+    client = milter_postfix.session(CLIENT)
+    for command in commands[:stage]:
+        assert client.command(command).code in (250, 354)
+    wait_for(lambda: sessions(policyd) == 1, "the session")
+    client.abort()
+    wait_for(lambda: sessions(policyd) == 0, "the end of the session")
+
+
+@pytest.mark.settings({"milter.header_fields": "20"})
+def test_a_header_with_many_fields_is_refused(milter_postfix, policyd, sink):
+    with milter_postfix.session(CLIENT) as client:
+        reply = client.send("a@pass.example", ALICE, "X-A: b\n" * 25 + "\n")
+        assert str(reply) == ("550 5.6.0 The header or an address of this"
+                              " message is too long")
+        send_and_find(client, sink, "a@pass.example")
+
+
+@pytest.mark.settings({"milter.header_bytes": "200K"})
+def test_a_header_may_be_long(milter_postfix, policyd, sink):
+    """Postfix cuts a field to 60000 bytes when there is a milter."""
+    field = "X-Long: " + "\n ".join(["x" * 900] * 100) + "\n"
+    with milter_postfix.session(CLIENT) as client:
+        message = send_and_find(client, sink, "a@pass.example", field)
+        assert len(message.fields("X-Long")[0]) > 55000
+        reply = client.send("a@pass.example", ALICE, 4 * field + "\n")
+        assert reply.code == 550
+
+
+# --- what SMTP can do --------------------------------------------------------
+
+def test_pipelining(milter_postfix, policyd, sink):
+    marks = [uuid.uuid4().hex for _ in range(2)]
+    with milter_postfix.session(CLIENT) as client:
+        replies = client.pipeline("".join(
+            "MAIL FROM:<a@pass.example>\r\nRCPT TO:<%s>\r\nDATA\r\n" % ALICE
+            + "Subject: %s\r\n\r\ntest\r\n.\r\n" % mark
+            for mark in marks).encode(), 8)
+        assert [reply.code for reply in replies] == 2 * [250, 250, 354, 250]
+    for mark in marks:
+        assert len(results(sink.find(mark))) == 1
+
+
+def test_chunks(milter_postfix, policyd, sink):
+    mark = uuid.uuid4().hex
+    parts = [("Subject: %s\r\n%s" % (mark, FORGED.replace("\n", "\r\n")))
+             .encode(), b"\r\ntest\r\n"]
+    with milter_postfix.session(CLIENT) as client:
+        client.mail("a@pass.example")
+        client.rcpt(ALICE)
+        for at, part in enumerate(parts):
+            line = b"BDAT %d%s\r\n" % (len(part), b" LAST" * at)
+            assert client.pipeline(line + part, 1)[0].code == 250
+    message = sink.find(mark)
+    assert len(results(message)) == 3
+    assert b"forged" not in message.data
+
+
+def test_addresses_in_utf8(milter_postfix, policyd, sink):
+    mark = uuid.uuid4().hex
+    with milter_postfix.session(CLIENT) as client:
+        line = "MAIL FROM:<m\u00fcller@pass.example> SMTPUTF8"
+        assert client.command(line).code == 250
+        assert client.rcpt(ALICE).code == 250
+        assert client.data("Subject: %s \u00e4\n\ntest\n" % mark).code == 250
+    message = sink.find(mark)
+    assert "smtp.mailfrom=\"m\u00fcller@pass.example\"".encode() \
+        in message.data
+
+
+def test_eight_bits(milter_postfix, policyd, sink):
+    mark = uuid.uuid4().hex
+    with milter_postfix.session(CLIENT) as client:
+        line = "MAIL FROM:<a@pass.example> BODY=8BITMIME"
+        assert client.command(line).code == 250
+        assert client.rcpt(ALICE).code == 250
+        assert client.data("Subject: %s\n\n\u00e4\u00f6\n" % mark).code == 250
+    message = sink.find(mark)
+    assert "\u00e4\u00f6".encode() in message.data
+    assert len(results(message)) == 1
+
+
+@pytest.fixture
+def over_unix(configured, dns, directory, milter_postfix):
+    configured.configure(**{
+        "dns.resolver": dns.address,
+        "greylisting.mode": "off", "throttle.mode": "off",
+        "milter.listen": "unix:" + unix_socket(directory),
+        "milter.authserv_id": "mx.example.com"})
+    return configured.start()
+
+
+def test_a_unix_socket(milter_postfix, over_unix, sink):
+    with milter_postfix.submission(None, CLIENT) as client:
+        message = send_and_find(client, sink, "a@pass.example", FORGED)
+    assert len(results(message)) == 3
+
+
+# --- trouble -----------------------------------------------------------------
+
+def milter_of(policyd):
+    for pid in policyd.children():
+        with open("/proc/%d/comm" % pid) as file:
+            if file.read().strip() == "policyd: milter":
+                return pid
+    return None
+
+
+def test_policy_does_not_mind_the_milters_death(milter_postfix, policyd,
+                                                sink):
+    client = policyd.client()
+    asked = 0
+    for _ in range(3):
+        pid = wait_for(lambda: milter_of(policyd), "the milter")
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: milter_of(policyd) not in (None, pid),
+                 "another milter", 10)
+        for _ in range(50):
+            assert client.ask(sender="a@pass.example", recipient=ALICE,
+                              client_address=CLIENT) == "DUNNO"
+            asked += 1
+    assert asked == 150
+    with milter_postfix.session(CLIENT) as session:
+        assert results(send_and_find(session, sink, "a@pass.example"))
