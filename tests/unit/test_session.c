@@ -1,0 +1,365 @@
+#include "milter/session.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/io/loop.h"
+#include "milter/facts.h"
+
+/*
+ * What a session asks is written down here, and answered by what the test
+ * says; there is no loop.
+ */
+static struct milter_settings settings;
+static bool is_admitted, is_trusted, is_answered;
+static enum spf_result result;
+static char asked[1024];      /* "helo sender; ..." */
+static unsigned n_open;       /* calls that were not released */
+static unsigned n_late_calls; /* of them, not answered */
+static struct facts_report told;
+static unsigned n_told;
+
+void
+loop_post(struct loop *loop, loop_fn *fn, void *arg)
+{
+	(void)loop;
+	fn(arg);
+}
+
+static void
+begin_session(struct bridge_call *call)
+{
+	struct facts_session *session = (struct facts_session *)call;
+
+	n_open++;
+	session->is_admitted = is_admitted;
+	session->is_trusted = is_trusted;
+	session->settings = settings;
+	bridge_answer(call);
+}
+
+static void
+begin_spf(struct bridge_call *call)
+{
+	struct facts_spf *spf = (struct facts_spf *)call;
+
+	n_open++;
+	if (!is_answered)
+		return;
+	spf->result = result;
+	bridge_answer(call);
+}
+
+static void
+end(struct bridge_call *call)
+{
+	n_open--;
+	n_late_calls += !call->is_answered;
+	x_free(call);
+}
+
+struct facts_session *
+facts_ask_session(struct milter_facts *facts, const struct ip *client)
+{
+	static const struct bridge_kind kind = { begin_session, end };
+	struct facts_session *session = x_new(struct facts_session);
+
+	(void)facts;
+	session->client = *client;
+	bridge_ask(&session->call, &kind, NULL);
+	return session;
+}
+
+struct facts_spf *
+facts_ask_spf(struct milter_facts *facts, const struct ip *client,
+	struct slice helo, struct slice sender)
+{
+	static const struct bridge_kind kind = { begin_spf, end };
+	struct facts_spf *spf = x_new(struct facts_spf);
+	const size_t len = strlen(asked);
+
+	(void)facts;
+	(void)client;
+	(void)snprintf(asked + len, sizeof(asked) - len, "%.*s %.*s; ",
+		SLICE_ARG(helo), SLICE_ARG(sender));
+	bridge_ask(&spf->call, &kind, NULL);
+	return spf;
+}
+
+void
+facts_tell(struct milter_facts *facts, const struct facts_report *report)
+{
+	(void)facts;
+	told = *report;
+	n_told++;
+}
+
+/* --- the session of a test ---------------------------------------------- */
+
+static struct session *session;
+
+static void
+set_up(void)
+{
+	settings = (struct milter_settings){
+		.authserv_id = "mx.example.com",
+		.adds_auth = true,
+		.message = "later",
+		.timeout_ms = 10,
+		.header_fields = 10,
+		.header_bytes = 1000,
+	};
+	is_admitted = is_answered = true;
+	is_trusted = false;
+	result = SPF_PASS;
+	asked[0] = '\0';
+	n_late_calls = n_told = 0;
+	session = session_new(NULL);
+}
+
+static void
+tear_down(void)
+{
+	session_free(session);
+	ck_assert_uint_eq(n_open, 0);
+}
+
+static enum session_welcome
+connect_from(const char *address)
+{
+	struct session_client client = { .name = SLICE("a.example"),
+		.ptr = SLICE("a.example") };
+
+	ck_assert(ip_parse(slice_of(address), &client.address));
+	return session_connect(session, &client);
+}
+
+static struct judgement
+end_message(void)
+{
+	struct judgement out;
+
+	session_end(session, SLICE("4711"), &out);
+	return out;
+}
+
+static size_t
+forged(size_t i)
+{
+	size_t number;
+
+	return session_forged(session, i, &number) ? number : 0;
+}
+
+START_TEST(asks_as_soon_as_it_knows_what)
+{
+	struct judgement out;
+
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_helo(session, SLICE("h.example"));
+	ck_assert_str_eq(asked, "");
+	session_mail(session, SLICE("a@example.net"), SLICE(""));
+	ck_assert_str_eq(asked, "h.example a@example.net; h.example ; ");
+	out = end_message();
+	ck_assert_int_eq(out.action, JUDGE_ACCEPT);
+	ck_assert_str_eq(out.results.ptr,
+		"mx.example.com;\n\tspf=pass smtp.mailfrom=a@example.net;"
+		"\n\tspf=pass smtp.helo=h.example;"
+		"\n\tiprev=pass policy.iprev=192.0.2.1");
+	ck_assert_uint_eq(n_told, 1);
+	ck_assert_str_eq(told.queue_id, "4711");
+	ck_assert_str_eq(told.sender, "a@example.net");
+	ck_assert_str_eq(told.spf, "pass");
+	ck_assert_str_eq(told.action, "accept");
+}
+END_TEST
+
+START_TEST(asks_for_helo_once_for_all_messages)
+{
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_helo(session, SLICE("h.example"));
+	session_mail(session, SLICE("a@example.net"), SLICE(""));
+	(void)end_message();
+	session_mail(session, SLICE(""), SLICE(""));
+	(void)end_message();
+	ck_assert_str_eq(asked, "h.example a@example.net; h.example ; ");
+	session_helo(session, SLICE("i.example"));
+	session_mail(session, SLICE(""), SLICE(""));
+	ck_assert_str_eq(asked,
+		"h.example a@example.net; h.example ; i.example ; ");
+}
+END_TEST
+
+START_TEST(asks_nothing_of_those_it_knows)
+{
+	is_trusted = true;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_helo(session, SLICE("h.example"));
+	session_mail(session, SLICE("a@example.net"), SLICE(""));
+	ck_assert_uint_eq(end_message().results.len, 0);
+	session_mail(session, SLICE("a@example.net"), SLICE("b@example.com"));
+	ck_assert_str_eq(end_message().results.ptr,
+		"mx.example.com;\n\tauth=pass smtp.auth=b@example.com");
+	ck_assert_str_eq(asked, "");
+}
+END_TEST
+
+START_TEST(waits_at_the_end_only_and_not_for_ever)
+{
+	is_answered = false;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_mail(session, SLICE("a@example.net"), SLICE(""));
+	ck_assert_str_eq(end_message().results.ptr,
+		"mx.example.com;\n\tspf=temperror (not known in time) "
+		"smtp.mailfrom=a@example.net;"
+		"\n\tiprev=pass policy.iprev=192.0.2.1");
+	ck_assert(told.was_late);
+	ck_assert_str_eq(told.spf, "late");
+	session_abort(session);
+	ck_assert_uint_eq(n_late_calls, 1);
+}
+END_TEST
+
+START_TEST(takes_back_what_was_asked_when_a_message_is_aborted)
+{
+	is_answered = false;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_helo(session, SLICE("h.example"));
+	for (size_t i = 0; i < 3; i++) {
+		session_mail(session, SLICE("a@example.net"), SLICE(""));
+		ck_assert_uint_eq(n_open, 3); /* the session, HELO, MAIL */
+		session_abort(session);
+		session_abort(session);
+		ck_assert_uint_eq(n_open, 2);
+	}
+	/* Without an abort between them, too; and by the end of the session. */
+	session_mail(session, SLICE("a@example.net"), SLICE(""));
+	session_mail(session, SLICE("b@example.net"), SLICE(""));
+	ck_assert_uint_eq(n_open, 3);
+	ck_assert_uint_eq(n_told, 0);
+}
+END_TEST
+
+START_TEST(numbers_what_is_forged)
+{
+	static const struct slice ours = SLICE_INIT("mx.example.com; a=b");
+	static const struct slice others = SLICE_INIT("example.com; a=b");
+
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_mail(session, SLICE(""), SLICE(""));
+	session_header(session, SLICE("Subject"), ours);
+	session_header(session, SLICE("authentication-results"), others);
+	session_header(session, SLICE("AUTHENTICATION-RESULTS"), ours);
+	session_header(session, SLICE("Authentication-Results "), others);
+	session_header(session, SLICE("Authentication-Results\t"), ours);
+	ck_assert(end_message().removes_forged);
+	ck_assert_uint_eq(forged(0), 2);
+	ck_assert_uint_eq(forged(1), 4);
+	ck_assert_uint_eq(forged(2), 0);
+	ck_assert_uint_eq(told.n_removed, 2);
+	session_mail(session, SLICE(""), SLICE(""));
+	ck_assert_uint_eq(forged(0), 0);
+	ck_assert(!end_message().removes_forged);
+}
+END_TEST
+
+static void
+add_fields(size_t n, struct slice value)
+{
+	for (size_t i = 0; i < n; i++)
+		session_header(session, SLICE("X"), value);
+}
+
+START_TEST(bounds_the_header)
+{
+	char text[1000];
+
+	memset(text, 'a', sizeof(text));
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_mail(session, SLICE(""), SLICE(""));
+	add_fields(10, SLICE("y"));
+	ck_assert_int_eq(end_message().action, JUDGE_ACCEPT);
+	session_mail(session, SLICE(""), SLICE(""));
+	add_fields(11, SLICE("y"));
+	ck_assert_int_eq(end_message().action, JUDGE_REJECT);
+	session_mail(session, SLICE(""), SLICE(""));
+	add_fields(1, (struct slice){ text, 999 });
+	ck_assert_int_eq(end_message().action, JUDGE_ACCEPT);
+	session_mail(session, SLICE(""), SLICE(""));
+	add_fields(1, (struct slice){ text, 1000 });
+	ck_assert_int_eq(end_message().action, JUDGE_REJECT);
+}
+END_TEST
+
+START_TEST(bounds_what_the_client_says)
+{
+	char text[FACTS_TEXT_MAX + 1];
+
+	memset(text, 'a', sizeof(text));
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_mail(session, (struct slice){ text, FACTS_TEXT_MAX },
+		SLICE(""));
+	ck_assert_int_eq(end_message().action, JUDGE_ACCEPT);
+	session_mail(session, (struct slice){ text, sizeof(text) }, SLICE(""));
+	ck_assert_int_eq(end_message().action, JUDGE_REJECT);
+	/* Any number of names fits, one after the other. */
+	for (size_t i = 0; i < 1000; i++)
+		session_helo(session, (struct slice){ text, FACTS_TEXT_MAX });
+	session_helo(session, (struct slice){ text, sizeof(text) });
+	session_mail(session, SLICE(""), SLICE(""));
+	ck_assert_int_eq(end_message().action, JUDGE_REJECT);
+}
+END_TEST
+
+START_TEST(turns_away_who_is_too_many)
+{
+	is_admitted = false;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_PASS_BY);
+	session_free(session);
+	session = session_new(NULL);
+	settings.is_deferring = true;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_DEFER);
+}
+END_TEST
+
+START_TEST(asks_nothing_without_an_address)
+{
+	const struct session_client client = { .name = SLICE("localhost") };
+
+	ck_assert_int_eq(session_connect(session, &client), SESSION_SERVE);
+	session_helo(session, SLICE("h.example"));
+	session_mail(session, SLICE("a@example.net"), SLICE(""));
+	ck_assert_str_eq(asked, "");
+	ck_assert_uint_eq(end_message().results.len, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("session");
+	TCase *tcase = tcase_create("session");
+	SRunner *runner = srunner_create(suite);
+	int n_failed;
+
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, asks_as_soon_as_it_knows_what);
+	tcase_add_test(tcase, asks_for_helo_once_for_all_messages);
+	tcase_add_test(tcase, asks_nothing_of_those_it_knows);
+	tcase_add_test(tcase, waits_at_the_end_only_and_not_for_ever);
+	tcase_add_test(tcase,
+		takes_back_what_was_asked_when_a_message_is_aborted);
+	tcase_add_test(tcase, numbers_what_is_forged);
+	tcase_add_test(tcase, bounds_the_header);
+	tcase_add_test(tcase, bounds_what_the_client_says);
+	tcase_add_test(tcase, turns_away_who_is_too_many);
+	tcase_add_test(tcase, asks_nothing_without_an_address);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_ENV);
+	n_failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
