@@ -15,6 +15,8 @@
 #include "milter/results.h"
 #include "milter/session.h"
 
+#define STACK_BYTES ((size_t)256 << 10)
+
 #define ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_SETSYMLIST)
 /* What is not needed yet. A signature will want the body. */
 #define UNWANTED (SMFIP_NOBODY | SMFIP_NODATA | SMFIP_NOUNKNOWN | SMFIP_NORCPT)
@@ -361,14 +363,22 @@ set_up(int listening_fd)
 	return 0;
 }
 
-/* All signals are for the loop. */
+/*
+ * All signals are for the loop. libmilter starts a thread for each session
+ * that waits, without a bound: they get stacks of a size that fits.
+ */
 static int
 start_thread(void)
 {
+	pthread_attr_t attributes;
 	sigset_t all, before;
 	pthread_t thread;
 	int status;
 
+	pthread_attr_init(&attributes);
+	if (pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0)
+		(void)pthread_setattr_default_np(&attributes);
+	pthread_attr_destroy(&attributes);
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	status = pthread_create(&thread, NULL, serve, NULL);

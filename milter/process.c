@@ -11,6 +11,7 @@
 #include "common/io/loop.h"
 #include "milter/facts.h"
 #include "milter/front.h"
+#include "milter/sandbox.h"
 #include "policyd/channel.h"
 #include "policyd/config.h"
 
@@ -181,6 +182,9 @@ milter_run(const struct milter_start *start)
 	process->listening_fd = start->listening_fd;
 	make_loop(process, start->channel_fd);
 	process->facts = milter_facts_new(process->loop, process->config);
+	/* A kernel without seccomp is no reason not to serve. */
+	if (sandbox_enter(&err) < 0)
+		log_warning("the milter runs without a sandbox: %s", err);
 	if (front_start(process->facts, start->listening_fd, on_front_failed,
 		    process, &err) < 0) {
 		log_error("the milter cannot serve: %s", err);

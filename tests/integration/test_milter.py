@@ -2,6 +2,7 @@
 the messages as they are delivered."""
 
 import os
+import pwd
 import signal
 import uuid
 
@@ -10,6 +11,7 @@ import pytest
 from harness import wait_for
 from harness.daemon import WITH_SPF
 from harness.dns import SERVFAIL, Answer, DnsServer
+from harness.milter import SILENT, Milter
 from harness.ports import free_ports
 from harness.postfix import Postfix
 from harness.sink import Sink
@@ -85,6 +87,7 @@ def policyd(configured, dns, milter_port, request):
     for marker in reversed(list(request.node.iter_markers("settings"))):
         settings.update(marker.args[0])
     configured.configure(**settings)
+    configured.settings = settings
     return configured.start()
 
 
@@ -357,3 +360,224 @@ def test_policy_does_not_mind_the_milters_death(milter_postfix, policyd,
     assert asked == 150
     with milter_postfix.session(CLIENT) as session:
         assert results(send_and_find(session, sink, "a@pass.example"))
+
+
+def test_the_milter_is_in_a_sandbox(policyd):
+    with open("/proc/%d/status" % milter_of(policyd)) as file:
+        status = dict(line.split(":\t", 1) for line in file)
+    assert status["NoNewPrivs"].strip() == "1"
+    assert status["Seccomp"].strip() == "2"
+    assert status["Uid"].split() == 4 * [str(pwd.getpwnam("nobody").pw_uid)]
+
+
+@pytest.mark.settings({"milter.user": "postfix"})
+def test_the_milter_has_an_account_of_its_own(policyd):
+    milter = milter_of(policyd)
+    for pid in policyd.children():
+        name = "postfix" if pid == milter else "nobody"
+        assert os.stat("/proc/%d" % pid).st_uid in (
+            0, pwd.getpwnam(name).pw_uid)
+        with open("/proc/%d/status" % pid) as file:
+            assert "\nUid:\t%d\t" % pwd.getpwnam(name).pw_uid in file.read()
+
+
+def test_it_is_told_of_a_reload(policyd, milter_postfix, sink):
+    with milter_postfix.session(CLIENT) as client:
+        message = send_and_find(client, sink, "a@pass.example")
+        assert results(message)[0].startswith("mx.example.com;")
+    policyd.configure(**dict(policyd.settings,
+                             **{"milter.authserv_id": "other.example"}))
+    milter = milter_of(policyd)
+    policyd.send_signal(signal.SIGHUP)
+    policyd.wait_for_log("configuration reloaded")
+
+    def is_renamed():
+        with milter_postfix.session(CLIENT) as client:
+            return results(send_and_find(
+                client, sink, "a@pass.example"))[0].startswith("other")
+    wait_for(is_renamed, "the new name")
+    assert milter_of(policyd) == milter
+
+
+def test_signals_for_others_do_not_end_it(policyd, milter_port):
+    """libmilter would take each of these for an order to stop."""
+    milter = milter_of(policyd)
+    with Milter(milter_port) as client:
+        client.negotiate()
+        assert client.connect() == "c"
+        for _ in range(200):
+            os.kill(milter, signal.SIGHUP)
+            os.kill(milter, signal.SIGINT)
+        client.message()
+        assert client.end()[-1][0] == "c"
+    assert milter_of(policyd) == milter
+
+
+# --- stopping ----------------------------------------------------------------
+
+def test_a_session_is_served_to_its_end(policyd, milter_port):
+    with Milter(milter_port) as client:
+        client.negotiate()
+        assert client.connect() == "c"
+        client.message()
+        policyd.send_signal(signal.SIGTERM)
+        policyd.wait_for_log("stopping")
+        wait_for(lambda: len(policyd.children()) == 1, "the policy process")
+        assert [letter for letter, _ in client.end()] == ["i", "c"]
+        client.message()
+        assert [letter for letter, _ in client.end()] == ["i", "c"]
+    policyd.stop()
+
+
+@pytest.mark.settings({"policyd.stop_timeout": "1s"})
+def test_a_session_without_end_is_left(policyd, milter_port):
+    with Milter(milter_port) as client:
+        client.negotiate()
+        assert client.connect() == "c"
+        policyd.stop()
+        assert "1 sessions of the milter are left" in policyd.log()
+        assert "killed" not in policyd.log()
+
+
+def holds_socket(pid, port):
+    """Whether the process has the socket that listens on the port."""
+    with open("/proc/net/tcp") as file:
+        rows = [line.split() for line in file]
+    (inode,) = [row[9] for row in rows
+                if row[1].endswith(":%04X" % port) and row[3] == "0A"]
+    folder = "/proc/%d/fd" % pid
+    return "socket:[%s]" % inode in [
+        os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)]
+
+
+def test_one_that_is_told_to_stop_leaves_its_socket_to_the_next(
+        policyd, milter_port):
+    """It takes no more clients; those wait for the process that follows."""
+    first = milter_of(policyd)
+    with Milter(milter_port) as client:
+        client.negotiate()
+        assert client.connect() == "c"
+        assert holds_socket(first, milter_port)
+        os.kill(first, signal.SIGTERM)
+        wait_for(lambda: not holds_socket(first, milter_port),
+                 "the first process to let go of the socket")
+        waiting = Milter(milter_port)
+        client.message()
+        assert client.end()[-1][0] == "c"
+    with waiting:
+        waiting.negotiate()
+        assert waiting.connect() == "c"
+        assert milter_of(policyd) != first
+
+
+# --- time --------------------------------------------------------------------
+
+def silent_zone():
+    return {"gone.example": Answer(silent=("TXT",))}
+
+
+@pytest.mark.settings({"spf.timeout": "1s", "dns.timeout": "1s"})
+def test_a_dns_that_is_silent(policyd, dns, milter_port):
+    dns.zone.update(silent_zone())
+    with Milter(milter_port) as client:
+        client.negotiate()
+        assert client.connect() == "c"
+        client.message("a@gone.example")
+        replies = client.end()
+    assert replies[-1][0] == "c"
+    assert b"spf=temperror smtp.mailfrom=a@gone.example" in replies[0][1]
+
+
+LATE = {"spf.timeout": "60s", "dns.timeout": "60s", "milter.timeout": "200ms",
+        "milter.message": "100% busy"}
+
+
+@pytest.mark.settings(LATE)
+def test_what_is_not_known_in_time(policyd, dns, milter_port):
+    dns.zone.update(silent_zone())
+    with Milter(milter_port) as client:
+        client.negotiate()
+        assert client.connect() == "c"
+        client.message("a@gone.example")
+        replies = client.end()
+    assert replies[-1][0] == "c"
+    assert b"spf=temperror (not known in time)" in replies[0][1]
+
+
+@pytest.mark.settings(dict(LATE, **{"milter.on_error": "defer"}))
+def test_what_is_not_known_in_time_defers(milter_postfix, policyd, dns):
+    dns.zone.update(silent_zone())
+    with milter_postfix.session(CLIENT) as client:
+        assert client.send("a@gone.example", ALICE) \
+            == "451 4.7.1 100% busy"
+        assert client.send("a@pass.example", ALICE).code == 250
+
+
+def test_what_is_asked_is_asked_at_once(policyd, dns, milter_port):
+    with Milter(milter_port) as client:
+        client.negotiate()
+        assert client.connect() == "c"
+        client.say("M", "<a@pass.example>")
+        wait_for(lambda: dns.asked("pass.example"), "the question")
+
+
+# --- the protocol ------------------------------------------------------------
+
+def test_no_client_is_served_beyond_the_limit(policyd, milter_port):
+    policyd.configure(**dict(policyd.settings, **{"milter.sessions": "2"}))
+    policyd.ctl("reload")
+    clients = [Milter(milter_port).negotiate() for _ in range(3)]
+    assert [client.connect() for client in clients] == ["c", "c", "a"]
+    clients[0].close()
+    wait_for(lambda: sessions(policyd) == 2, "room for another")
+    for client in clients[1:]:
+        client.close()
+    wait_for(lambda: sessions(policyd) == 0, "room for all")
+
+
+def test_one_that_wants_answers_gets_them(policyd, milter_port):
+    with Milter(milter_port, steps=0x7f) as client:
+        client.negotiate()
+        assert not client.steps & SILENT
+        assert client.connect() == "c"
+        client.say("H", "h.example")
+        client.say("M", "<a@pass.example>")
+        client.say("R", "<alice@example.com>")
+        client.say("L", "Subject", "test")
+        client.say("N")
+        client.say("B", b"text\r\n")
+        assert [letter for letter, _ in client.end()] == ["i", "c"]
+
+
+ODD = [
+    ("nothing", []),
+    ("half a packet", [b"\0\0"]),
+    ("a packet without end", [b"\xff\xff\xff\xff"]),
+    ("no negotiation", [b"\0\0\0\x0bM<a@b.test>"]),
+]
+
+
+@pytest.mark.parametrize("name, data", ODD)
+def test_odd_clients(policyd, milter_port, name, data):
+    milter = milter_of(policyd)
+    with Milter(milter_port) as client:
+        for part in data:
+            client.socket.sendall(part)
+    with Milter(milter_port) as client:
+        client.negotiate()
+    with Milter(milter_port) as client:
+        client.negotiate()
+        client.send("M", "<a@b.example>")
+        client.send("E")
+    with Milter(milter_port) as client:
+        client.negotiate()
+        assert client.connect() == "c"
+        for _ in range(3):
+            client.send("A")
+            client.message()
+        client.send("A")
+        client.message()
+        assert client.end()[-1][0] == "c"
+        client.send("Q")
+    wait_for(lambda: sessions(policyd) == 0, "the end of all sessions")
+    assert milter_of(policyd) == milter
