@@ -108,6 +108,12 @@ bool doctor_is_hidden(const struct doctor *doctor,
 bool doctor_is_one_of(const struct doctor *doctor,
 	const struct sock_address *own, size_t n, struct slice kind,
 	struct slice address);
+/*
+ * How Postfix names an inet socket: one that listens on all addresses is
+ * reached on loopback.
+ */
+const char *doctor_inet_server(struct doctor *doctor,
+	const struct sock_address *own);
 /* How a check_policy_service names this policyd. */
 const char *doctor_own_server(struct doctor *doctor,
 	const struct postconf_service *service);

@@ -358,9 +358,8 @@ doctor_is_hidden(const struct doctor *doctor,
 	return true;
 }
 
-/* An address that listens on all is reached on loopback. */
-static const char *
-inet_server(struct doctor *doctor, const struct sock_address *own)
+const char *
+doctor_inet_server(struct doctor *doctor, const struct sock_address *own)
 {
 	struct ip ip;
 
@@ -379,7 +378,8 @@ doctor_own_server(struct doctor *doctor, const struct postconf_service *service)
 
 	for (size_t i = 0; i < config->policyd.n_listen; i++)
 		if (!config->policyd.listen[i].is_unix)
-			return inet_server(doctor, &config->policyd.listen[i]);
+			return doctor_inet_server(doctor,
+				&config->policyd.listen[i]);
 	path = slice_of(config->policyd.listen[0].path);
 	if (service == NULL || !service->is_chrooted || queue.len == 0 ||
 		!slice_starts(path, queue))

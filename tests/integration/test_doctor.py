@@ -57,7 +57,8 @@ class Wiring:
             file.write(MASTER_CF.format(port=self.postfix.port))
         self.postconf("-X", "smtpd_peername_lookup",
                       "submission_recipient_restrictions",
-                      "submission_relay_restrictions")
+                      "submission_relay_restrictions",
+                      "submission_milters")
 
     def postconf(self, *words):
         subprocess.run(["postconf", "-c", self.directory] + list(words),
@@ -508,6 +509,42 @@ def test_what_the_daemon_finds(wiring):
 
 
 # --- SRS --------------------------------------------------------------------
+
+@pytest.fixture
+def milter(policyd, wiring):
+    """The socket of a milter that Postfix does not know of."""
+    (port,) = free_ports(1)
+    socket_name = "inet:127.0.0.1:%d" % port
+    policyd.stop()
+    policyd.configure(**{"milter.listen": socket_name})
+    policyd.start()
+    return socket_name
+
+
+def test_the_milter_is_wired(wiring, milter):
+    found = wiring.findings()
+    assert set(checks(found)) == {("milter", "error")}
+    assert [one["where"] for one in found] == [
+        "main.cf smtpd_milters", "main.cf non_smtpd_milters"]
+    wiring.set(smtpd_milters="inet:127.0.0.1:1")
+    for one in wiring.findings():
+        wiring.mend(one)
+    assert wiring.findings() == []
+    assert value(wiring, "smtpd_milters") == "inet:127.0.0.1:1, " + milter
+    wiring.reset()
+    wiring.set(smtpd_milters="{ %s, default_action=accept }" % milter,
+               non_smtpd_milters="inet:localhost:1 $smtpd_milters")
+    assert wiring.findings() == []
+
+
+def test_a_service_that_does_not_ask_the_milter(wiring, milter):
+    wiring.set(smtpd_milters=milter, non_smtpd_milters=milter)
+    wiring.add_service("127.0.0.1:465 inet n - n - - smtpd\n"
+                       "  -o smtpd_milters=\n")
+    (finding,) = [one for one in wiring.findings()
+                  if one["check"] == "milter"]
+    assert finding["where"] == "master.cf 127.0.0.1:465/inet smtpd_milters"
+
 
 @pytest.fixture
 def rewriting(wiring):
