@@ -4,6 +4,7 @@ the messages as they are delivered."""
 import os
 import pwd
 import signal
+import threading
 import uuid
 
 import pytest
@@ -344,22 +345,63 @@ def milter_of(policyd):
     return None
 
 
+class Asking(threading.Thread):
+    """Policy requests, one after the other, until it is told to stop."""
+
+    def __init__(self, policyd):
+        super().__init__(daemon=True)
+        self._policyd = policyd
+        self._is_over = threading.Event()
+        self.answers = []
+        self.error = None
+
+    def run(self):
+        try:
+            with self._policyd.client() as client:
+                while not self._is_over.is_set():
+                    self.answers.append(client.ask(
+                        sender="a@pass.example", recipient=ALICE,
+                        client_address=CLIENT))
+        except Exception as error:
+            self.error = error
+
+    def stop(self):
+        self._is_over.set()
+        self.join(60)
+        assert self.error is None, self.error
+        assert set(self.answers) == {"DUNNO"}
+        return len(self.answers)
+
+
+def kill_milter(policyd):
+    """And waits for the next one."""
+    pid = wait_for(lambda: milter_of(policyd), "the milter")
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: milter_of(policyd) not in (None, pid), "another milter")
+
+
 def test_policy_does_not_mind_the_milters_death(milter_postfix, policyd,
                                                 sink):
-    client = policyd.client()
-    asked = 0
-    for _ in range(3):
-        pid = wait_for(lambda: milter_of(policyd), "the milter")
-        os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: milter_of(policyd) not in (None, pid),
-                 "another milter", 10)
-        for _ in range(50):
-            assert client.ask(sender="a@pass.example", recipient=ALICE,
-                              client_address=CLIENT) == "DUNNO"
-            asked += 1
-    assert asked == 150
-    with milter_postfix.session(CLIENT) as session:
-        assert results(send_and_find(session, sink, "a@pass.example"))
+    asking = Asking(policyd)
+    asking.start()
+    for n in range(3):
+        wait_for(lambda: len(asking.answers) > 100 * n, "some answers")
+        kill_milter(policyd)
+        with milter_postfix.session(CLIENT) as session:
+            assert results(send_and_find(session, sink, "a@pass.example"))
+    assert asking.stop() > 200
+
+
+def test_a_message_in_flight_is_deferred_and_not_lost(milter_postfix, policyd,
+                                                      sink):
+    with milter_postfix.session(CLIENT) as client:
+        assert client.mail("a@pass.example").code == 250
+        assert client.rcpt(ALICE).code == 250
+        kill_milter(policyd)
+        reply = client.data()
+        assert str(reply).startswith("451 4.7.1"), reply
+    with milter_postfix.session(CLIENT) as client:
+        assert results(send_and_find(client, sink, "a@pass.example"))
 
 
 def test_the_milter_is_in_a_sandbox(policyd):
