@@ -18,6 +18,7 @@
 struct field {
 	size_t at; /* of the name in the bytes, the value behind it */
 	size_t n_name, n_value;
+	size_t n_bare; /* of the name without blanks before the colon */
 };
 
 /* What h= names. */
@@ -156,8 +157,10 @@ void
 dkim_signer_header(struct dkim_signer *signer, struct slice name,
 	struct slice value)
 {
+	const struct slice bare = slice_trim(name);
+
 	assert(signer->state == STATE_HEADER);
-	signer->n_from += slice_case_eq(slice_trim(name), SLICE("From"));
+	signer->n_from += slice_case_eq(bare, SLICE("From"));
 	if (signer->is_too_large ||
 		signer->n_fields == DKIM_HEADER_FIELDS_MAX) {
 		signer->is_too_large = true;
@@ -165,7 +168,8 @@ dkim_signer_header(struct dkim_signer *signer, struct slice name,
 	}
 	*new_field(signer) = (struct field){ .at = signer->bytes.len,
 		.n_name = name.len,
-		.n_value = value.len };
+		.n_value = value.len,
+		.n_bare = bare.len };
 	str_append_slice(&signer->bytes, name);
 	str_append_slice(&signer->bytes, value);
 	signer->is_too_large = signer->bytes.is_cut;
@@ -223,14 +227,21 @@ value_of(const struct dkim_signer *signer, const struct field *field)
 	return slice_part(str_slice(&signer->bytes), at, at + field->n_value);
 }
 
+static bool
+has_name(const struct dkim_signer *signer, const struct field *field,
+	struct slice name)
+{
+	/* Most names differ in length, and are not looked at. */
+	return field->n_bare == name.len &&
+	       slice_case_eq(slice_trim(name_of(signer, field)), name);
+}
+
 /* Position of the next one of a name above the last, from the bottom up. */
 static size_t
 find_above(const struct dkim_signer *signer, struct slice name, size_t at)
 {
 	while (at-- > 0)
-		if (slice_case_eq(
-			    slice_trim(name_of(signer, &signer->fields[at])),
-			    name))
+		if (has_name(signer, &signer->fields[at], name))
 			return at;
 	return SIZE_MAX;
 }
