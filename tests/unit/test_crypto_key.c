@@ -1,6 +1,7 @@
 #include "common/base/crypto_key.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,6 +144,45 @@ START_TEST(keys_are_taken_and_sign)
 	/* Twice, since a key is used again and again. */
 	ck_assert_signature(name, key, good[_i].signature);
 	ck_assert_signature(name, key, good[_i].signature);
+	crypto_key_free(key);
+}
+END_TEST
+
+#define THREADS         4
+#define SIGNATURES_EACH 50
+
+/* Always the same ones, so any that went wrong is seen. */
+static void *
+sign_often(void *argument)
+{
+	const struct crypto_key *key = argument;
+	unsigned char hash[CRYPTO_SHA256_SIZE] = { 1, 2, 3 };
+	unsigned char first[CRYPTO_SIGNATURE_MAX];
+	unsigned char other[CRYPTO_SIGNATURE_MAX];
+	const size_t n = crypto_key_sign(key, hash, first);
+	size_t n_same = 0;
+
+	for (int i = 0; i < SIGNATURES_EACH; i++)
+		n_same += crypto_key_sign(key, hash, other) == n &&
+			  memcmp(first, other, n) == 0;
+	return n > 0 && n_same == SIGNATURES_EACH ? argument : NULL;
+}
+
+START_TEST(threads_share_a_key)
+{
+	const char *err;
+	struct crypto_key *key = crypto_key_read(
+		slice_of(_i == 0 ? RFC6376_KEY : RFC8463_ED25519_KEY), &err);
+	pthread_t threads[THREADS];
+	void *result;
+
+	for (int i = 0; i < THREADS; i++)
+		ck_assert_int_eq(
+			pthread_create(&threads[i], NULL, sign_often, key), 0);
+	for (int i = 0; i < THREADS; i++) {
+		ck_assert_int_eq(pthread_join(threads[i], &result), 0);
+		ck_assert_ptr_eq(result, key);
+	}
 	crypto_key_free(key);
 }
 END_TEST
@@ -302,6 +342,7 @@ main(void)
 	tcase_set_timeout(tcase, 60);
 	suite_add_tcase(suite, tcase);
 	tcase_add_loop_test(tcase, keys_are_taken_and_sign, 0, N(good));
+	tcase_add_loop_test(tcase, threads_share_a_key, 0, 2);
 	tcase_add_loop_test(tcase, what_is_no_key_of_ours_is_refused, 0,
 		N(bad));
 	tcase_add_test(tcase, keys_have_a_greatest_length);
