@@ -122,7 +122,7 @@ def as_postfix_sends(raw):
 
 
 def without_signatures(message):
-    """One of others that is malformed would stop OpenDKIM's library."""
+    """OpenDKIM's library takes no message with one that is malformed."""
     header, end, body = (b"\r\n" + message).partition(b"\r\n\r\n")
     header = re.sub(rb"(?i)\r\nDKIM-Signature:[^\r]*(\r\n[ \t][^\r]*)*",
                     b"", header)
@@ -214,7 +214,8 @@ def check(keys, message, step=65535):
         message += b"\r\n"
     assert dkimpy_says(keys, b"".join(made) + message,
                        len(made)) == [True] * len(made)
-    # A CR of its own is no mail (RFC 5321, 2.3.8), and not for OpenDKIM.
+    # A CR of its own does not belong into mail (RFC 5321, 2.3.8), and not
+    # all verifiers read it the same way. Postfix replaces it.
     if not has_stray_cr(message):
         assert opendkim_says(
             keys, b"".join(made) + without_signatures(message)) == [
