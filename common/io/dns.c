@@ -359,8 +359,7 @@ end_question(struct question *question)
 
 /*
  * libunbound's; also from within ub_resolve_event() and ub_ctx_delete(). With
- * an rcode the packet is what its buffer holds from before: often the question
- * itself, which would read as an answer without records.
+ * an rcode the packet is not an answer.
  */
 static void
 on_answer(void *arg, int rcode, void *packet, int packet_len, int security,
