@@ -311,7 +311,7 @@ ASKING = [
     ("access", "test", "--sender", "a@b.example", "--recipient", ALICE),
     ("greylist", "list"), ("greylist", "enable"), ("rdns", "list"),
     ("throttle", "list"), ("explain", "ABCDEFGH"), ("refresh",), ("reload",),
-    ("policy", "list"), ("stats",), ("status",)]
+    ("policy", "check"), ("stats",), ("status",)]
 
 
 def ask_and_leave(policyd, words, seconds):

@@ -82,3 +82,39 @@ def test_the_other_rules(configured, mariadb, vmail, local, ours, theirs):
                           ) == BLACKLISTED
         assert client.ask(sender=ours, recipient=theirs,
                           sasl_username=ours) == EXPIRED
+
+
+@pytest.fixture
+def other_quotes(mariadb):
+    """A server that reads "a" as a name, and \\ as itself."""
+    before = mariadb.value("SELECT @@GLOBAL.sql_mode")
+    mariadb.execute("SET GLOBAL sql_mode = %s",
+                    ("ANSI_QUOTES,NO_BACKSLASH_ESCAPES",))
+    yield
+    mariadb.execute("SET GLOBAL sql_mode = %s", (before,))
+
+
+def test_the_servers_quotes_do_not_matter(other_quotes, policyd, vmail, clock,
+                                          ours, theirs):
+    """D13."""
+    vmail.user_alias("alias@example.com", ours)
+    with policyd.client() as client:
+        assert client.ask(sender=theirs, recipient=ours) == LATER
+        clock.advance(901)
+        assert client.ask(sender=theirs, recipient=ours) == "DUNNO"
+        assert client.ask(sender="alias@example.com", recipient=theirs,
+                          sasl_username=ours) == "DUNNO"
+        policyd.ctl("access", "add", theirs, "--black", "--reason", ours)
+        assert client.ask(sender=theirs, recipient=ours) == BLACKLISTED
+        policyd.ctl("throttle", "set", ours, "--max-msgs", "1",
+                    "--period", "1h")
+        assert [client.ask_at_end(sender=ours, sasl_username=ours,
+                                  recipient=theirs, instance="1.%d" % at)
+                for at in range(2)] == ["DUNNO", EXCEEDED]
+    assert [row["sender"] for row in policyd.json(
+        "greylist", "show", theirs)] == [theirs.lower()]
+    policyd.stop()
+    assert policyd.database.rows(
+        "SELECT recipient FROM iredapd.smtp_sessions"
+        " WHERE sasl_username = %s AND action = 'REJECT'", (ours,)) == [
+            {"recipient": theirs.lower()}]
