@@ -145,6 +145,33 @@ def test_outbound_lists_are_for_logins(configured):
                recipient="x@other.example") == "DUNNO"
 
 
+@pytest.mark.parametrize("domain, colour, answer", [
+    ("elsewhere.example", "B", "DUNNO"), ("example.com", "B", REFUSED),
+    ("example.com", "W", "DUNNO")])
+@NO_GREYLISTING
+def test_behind_an_outbound_whitelist_the_inbound_lists_count(
+        configured, domain, colour, answer):
+    store(configured.database, ALICE, "@.", "W", True)
+    store(configured.database, "@.", ALICE, colour)
+    configured.start()
+    assert ask(configured, sasl_username=ALICE, sender=ALICE,
+               recipient="bob@" + domain) == answer
+
+
+@pytest.mark.parametrize("entry, some, all_of_them", [
+    ("192.0.2.*", REFUSED, REFUSED), ("192.0.*.1", REFUSED, REFUSED),
+    ("192.*.2.1", "DUNNO", REFUSED), ("*.0.*.1", "DUNNO", REFUSED),
+    ("*.*.*.*", "DUNNO", REFUSED), ("*.1.*.1", "DUNNO", "DUNNO")])
+def test_wildcards(configured, entry, some, all_of_them):
+    store(configured.database, "@.", entry, "B")
+    for setting, answer in (("no", some), ("yes", all_of_them)):
+        configured.configure(**{"amavisd_wblist.all_wildcard_ips": setting,
+                                "greylisting.mode": "off"})
+        configured.start()
+        assert ask(configured) == answer
+        configured.stop()
+
+
 @NO_GREYLISTING
 def test_d9_a_network_is_nobodys_account(configured):
     """The number of a network in mailaddr is that of Bob in users."""

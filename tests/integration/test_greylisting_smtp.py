@@ -163,6 +163,12 @@ def test_exact_addresses_when_told(send, policyd, clock):
     ("@.sender.example", CLIENT, "x@a.b.sender.example", True),
     ("@sender.example", CLIENT, "x@a.sender.example", False),
     (SENDER, CLIENT, "news+extension@sender.example", True),
+    ("news@*", CLIENT, SENDER, True),
+    ("news@*", CLIENT, "x@sender.example", False),
+    ("@.", CLIENT, SENDER, True),
+    ("@.", CLIENT, "", True),
+    ("@sender.example", CLIENT, "", False),
+    (CLIENT, CLIENT, "", True),
 ])
 def test_whitelists(postfix, configured, table, entry, address, sender,
                     is_white):

@@ -124,6 +124,20 @@ def test_numbers_that_are_none(configured, mariadb, size, count):
         assert client.ask_at_end(instance="2.2") == EXCEEDED
 
 
+@pytest.mark.settings({"greylisting.mode": "off"})
+@pytest.mark.parametrize("skip, rows", [
+    ("no", ["REJECT", "DUNNO"]), ("yes", ["REJECT"])])
+def test_sessions_may_be_without_what_was_accepted(configured, skip, rows):
+    """D14: LOG_SMTP_SESSIONS_BYPASS_DUNNO was never looked at."""
+    configured.configure(**{"sessions.skip_dunno": skip}).start()
+    with configured.client() as client:
+        assert client.ask(sender="", sasl_username=ALICE) == NULL_SENDER
+        assert client.ask_at_end(client_address="127.0.0.1") == "DUNNO"
+    configured.stop()
+    assert [row["action"] for row in configured.database.rows(
+        "SELECT action FROM iredapd.smtp_sessions ORDER BY id")] == rows
+
+
 class _Sink(socketserver.StreamRequestHandler):
     """As much of an SMTP server as a notification needs."""
 

@@ -45,6 +45,22 @@ def test_greylisting(configured, mariadb, clock, ours, theirs):
         assert ask(theirs, "alice@example.com") == "DUNNO"
 
 
+LONG = "x" * 250
+
+
+@pytest.mark.parametrize("sender, recipient", [
+    (LONG + "@remote.example", "alice@example.com"),
+    ("a@remote.example", LONG + "@example.com"),
+    ("a@" + "d" * 63 + ".example" * 40, "alice@example.com")])
+def test_addresses_that_no_column_holds_pass_greylisting(policyd, clock,
+                                                         sender, recipient):
+    """iRedAPD could not store them, and deferred them for ever."""
+    with policyd.client() as client:
+        assert client.ask(sender=sender, recipient=recipient) == LATER
+        clock.advance(901)
+        assert client.ask(sender=sender, recipient=recipient) == "DUNNO"
+
+
 @pytest.mark.settings({"greylisting.mode": "off"})
 def test_throttle(configured, mariadb, ours, theirs):
     mariadb.execute(
