@@ -10,6 +10,7 @@
 #include "common/io/dns.h"
 #include "common/io/loop.h"
 #include "common/io/spf_check.h"
+#include "common/mail/dnsbl.h"
 #include "common/mail/public_suffix.h"
 #include "policyd/config.h"
 #include "policyd/facts/host.h"
@@ -188,6 +189,74 @@ facts_ask_spf(struct milter_facts *facts, const struct ip *client,
 		SLICE_ARG(sender));
 	bridge_ask(&spf->call, &kind, facts->loop);
 	return spf;
+}
+
+/* --- names of clients --------------------------------------------------- */
+
+static void
+on_names(void *arg, const struct dns_answer *answer)
+{
+	struct facts_ptr *ptr = arg;
+
+	ptr->query = NULL;
+	switch (answer->status) {
+	case DNS_RECORDS:
+		ptr->names = FACTS_NAMES_SOME;
+		break;
+	case DNS_NONE:
+	case DNS_NO_SUCH_NAME:
+		ptr->names = FACTS_NAMES_NONE;
+		break;
+	case DNS_FAILED:
+	case DNS_BOGUS:
+		ptr->names = FACTS_NAMES_FAILED;
+		break;
+	}
+	bridge_answer(&ptr->call);
+}
+
+/*
+ * Lists of clients are made as the names of addresses are (RFC 5782, 2.1). Who
+ * has a network has its names, and may have them on servers that are silent:
+ * the network pays.
+ */
+static void
+begin_ptr(struct bridge_call *call)
+{
+	struct facts_ptr *ptr = (struct facts_ptr *)call;
+	const struct milter_facts *facts = ptr->facts;
+	const struct dnsbl zone = { .domain = ptr->client.family == IP_V4
+						      ? SLICE("in-addr.arpa")
+						      : SLICE("ip6.arpa") };
+	const struct network payer =
+		network_of(&ptr->client, ptr->client.family == IP_V4 ? 24 : 48);
+	char name[DNSBL_NAME_MAX], payer_text[NETWORK_TEXT_MAX];
+
+	ptr->query = dns_ask(facts->dns,
+		slice_of(dnsbl_query_name(&zone, &ptr->client, name)),
+		DNS_TYPE_PTR, facts->config->dns.timeout_ms,
+		slice_of(network_format(&payer, payer_text)), on_names, ptr);
+}
+
+static void
+end_ptr(struct bridge_call *call)
+{
+	struct facts_ptr *ptr = (struct facts_ptr *)call;
+
+	dns_cancel(ptr->query);
+	x_free(ptr);
+}
+
+struct facts_ptr *
+facts_ask_ptr(struct milter_facts *facts, const struct ip *client)
+{
+	static const struct bridge_kind kind = { begin_ptr, end_ptr };
+	struct facts_ptr *ptr = x_new(struct facts_ptr);
+
+	ptr->facts = facts;
+	ptr->client = *client;
+	bridge_ask(&ptr->call, &kind, facts->loop);
+	return ptr;
 }
 
 /* --- reports ------------------------------------------------------------ */

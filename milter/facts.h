@@ -68,6 +68,21 @@ struct facts_spf {
 struct facts_spf *facts_ask_spf(struct milter_facts *facts,
 	const struct ip *client, struct slice helo, struct slice sender);
 
+/* Whether the address of a client leads to a name in the DNS. */
+enum facts_names { FACTS_NAMES_SOME, FACTS_NAMES_NONE, FACTS_NAMES_FAILED };
+
+struct facts_ptr {
+	struct bridge_call call;
+	struct milter_facts *facts;
+	struct ip client;
+	struct dns_query *query;
+	/* the answer */
+	enum facts_names names;
+};
+
+struct facts_ptr *facts_ask_ptr(struct milter_facts *facts,
+	const struct ip *client);
+
 /* What became of a message, for the log and the metrics. */
 struct facts_report {
 	struct ip client;

@@ -3,7 +3,6 @@
 #include <assert.h>
 
 #include "common/base/mem.h"
-#include "milter/facts.h"
 #include "milter/results.h"
 
 #define UNKNOWN "unknown" /* what Postfix says for a name that it has not */
@@ -16,20 +15,44 @@ is_stranger(const struct judge_input *input)
 
 /* --- iprev -------------------------------------------------------------- */
 
+bool
+judge_is_nameless(struct slice client_name, struct slice client_ptr)
+{
+	return slice_eq_text(client_name, UNKNOWN) &&
+	       slice_eq_text(client_ptr, UNKNOWN);
+}
+
 /*
  * RFC 8601, 2.7.3. Of a client without any name Postfix does not say whether
- * there is none, or the DNS did not answer.
+ * there is none, the DNS did not answer, or it was told not to ask (then we
+ * say nothing).
  */
+static const char *
+judge_nameless(const struct judge_names *names)
+{
+	if (names->known == JUDGE_LATE)
+		return "temperror";
+	if (names->known == JUDGE_NOT_ASKED)
+		return "";
+	switch (names->names) {
+	case FACTS_NAMES_SOME:
+		return "";
+	case FACTS_NAMES_NONE:
+		return "permerror";
+	case FACTS_NAMES_FAILED:
+		break;
+	}
+	return "temperror";
+}
+
 static const char *
 judge_iprev(const struct judge_input *input)
 {
 	if (!is_stranger(input) || input->client.family == IP_NONE)
 		return "";
-	if (!slice_eq_text(input->client_name, UNKNOWN))
-		return "pass";
-	if (!slice_eq_text(input->client_ptr, UNKNOWN))
-		return "fail";
-	return "permerror";
+	if (judge_is_nameless(input->client_name, input->client_ptr))
+		return judge_nameless(&input->names);
+	return slice_eq_text(input->client_name, UNKNOWN) ? "fail" : "pass";
 }
 
 static void
@@ -113,7 +136,8 @@ judge_message(struct arena *arena, const struct judge_input *input,
 {
 	*out = (struct judgement){ .action = JUDGE_ACCEPT, .iprev = "" };
 	out->was_late = input->spf.known == JUDGE_LATE ||
-			input->spf_helo.known == JUDGE_LATE;
+			input->spf_helo.known == JUDGE_LATE ||
+			input->names.known == JUDGE_LATE;
 	if (input->is_over_limit) {
 		refuse(out, JUDGE_REJECT, "5.6.0",
 			"The header or an address of this message is too long");

@@ -14,15 +14,21 @@
 
 #include "common/mail/ip.h"
 #include "common/mail/spf_record.h"
+#include "milter/facts.h"
 
 struct arena;
-struct milter_settings;
 
 /* A result that may not be there. */
 enum judge_known {
 	JUDGE_NOT_ASKED,
 	JUDGE_LATE, /* it was asked for, and did not come in time */
 	JUDGE_KNOWN,
+};
+
+/* Whether the client's address leads to names, when Postfix has none. */
+struct judge_names {
+	enum judge_known known;
+	enum facts_names names;
 };
 
 struct judge_spf {
@@ -42,6 +48,7 @@ struct judge_input {
 	struct slice login; /* "" for none */
 	struct slice helo, sender;
 	struct judge_spf spf, spf_helo;
+	struct judge_names names;
 	bool is_over_limit; /* its header has more than the settings allow */
 	size_t n_forged;    /* fields that claim to be ours */
 };
@@ -62,6 +69,9 @@ struct judgement {
 /* Texts are in the arena, or in the input. */
 void judge_message(struct arena *arena, const struct judge_input *input,
 	struct judgement *out);
+
+/* Whether Postfix has neither of the names. */
+bool judge_is_nameless(struct slice client_name, struct slice client_ptr);
 
 const char *judge_action_name(enum judge_action action);
 

@@ -29,6 +29,7 @@ struct session {
 	struct session_client client;
 	struct slice helo;
 	struct facts_spf *spf_helo; /* NULL: not asked */
+	struct facts_ptr *ptr;      /* NULL: not asked */
 	bool is_over_limit;         /* one of its texts is too long */
 	struct message message;
 	struct arena *arena, *message_arena;
@@ -69,6 +70,8 @@ session_free(struct session *session)
 		return;
 	session_abort(session);
 	forget_spf(&session->spf_helo);
+	if (session->ptr != NULL)
+		bridge_release(&session->ptr->call);
 	if (session->admission != NULL)
 		bridge_release(&session->admission->call);
 	arena_free(session->message_arena);
@@ -134,12 +137,12 @@ session_helo(struct session *session, struct slice name)
 /* --- the message -------------------------------------------------------- */
 
 /*
- * HELO only now, when it is known that the client has not logged in: of the
- * name of somebody's notebook nobody wants to know. It is asked once for all
- * messages of a session.
+ * HELO and the client only now, when it is known that it has not logged in: of
+ * the name of somebody's notebook nobody wants to know. They are asked for once
+ * for all messages of a session.
  */
 static void
-ask_spf(struct session *session)
+ask(struct session *session)
 {
 	const struct ip *client = &session->client.address;
 	struct message *message = &session->message;
@@ -150,6 +153,9 @@ ask_spf(struct session *session)
 	if (session->spf_helo == NULL && session->helo.len > 0)
 		session->spf_helo = facts_ask_spf(session->facts, client,
 			session->helo, SLICE(""));
+	if (session->ptr == NULL &&
+		judge_is_nameless(session->client.name, session->client.ptr))
+		session->ptr = facts_ask_ptr(session->facts, client);
 }
 
 static bool
@@ -172,7 +178,7 @@ session_mail(struct session *session, struct slice sender, struct slice login)
 		keep(session->message_arena, login, &message->is_over_limit);
 	if (is_stranger(session) && !message->is_over_limit &&
 		session->client.address.family != IP_NONE)
-		ask_spf(session);
+		ask(session);
 }
 
 static void
@@ -217,18 +223,28 @@ session_forged(const struct session *session, size_t i, size_t *number)
 /* --- its end ------------------------------------------------------------ */
 
 static struct judge_spf
-await(struct facts_spf *spf, int64_t deadline_us)
+await_spf(struct facts_spf *spf, int64_t deadline_us)
 {
 	struct judge_spf out = { .known = JUDGE_NOT_ASKED };
 
 	if (spf == NULL)
 		return out;
-	if (!bridge_wait(&spf->call, deadline_us)) {
-		out.known = JUDGE_LATE;
+	out.known = JUDGE_LATE;
+	if (bridge_wait(&spf->call, deadline_us))
+		out = (struct judge_spf){ JUDGE_KNOWN, spf->result };
+	return out;
+}
+
+static struct judge_names
+await_names(struct facts_ptr *ptr, int64_t deadline_us)
+{
+	struct judge_names out = { .known = JUDGE_NOT_ASKED };
+
+	if (ptr == NULL)
 		return out;
-	}
-	out.known = JUDGE_KNOWN;
-	out.result = spf->result;
+	out.known = JUDGE_LATE;
+	if (bridge_wait(&ptr->call, deadline_us))
+		out = (struct judge_names){ JUDGE_KNOWN, ptr->names };
 	return out;
 }
 
@@ -253,8 +269,9 @@ gather(struct session *session, struct judge_input *out)
 	};
 	if (!is_stranger(session) || message->is_over_limit)
 		return;
-	out->spf = await(message->spf, deadline_us);
-	out->spf_helo = await(session->spf_helo, deadline_us);
+	out->spf = await_spf(message->spf, deadline_us);
+	out->spf_helo = await_spf(session->spf_helo, deadline_us);
+	out->names = await_names(session->ptr, deadline_us);
 }
 
 static const char *

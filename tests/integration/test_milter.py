@@ -66,6 +66,8 @@ def zone():
         "pass.example": Answer(TXT="v=spf1 ip4:192.0.2.0/24 -all"),
         "fail.example": Answer(TXT="v=spf1 -all"),
         "gone.example": Answer(rcode=SERVFAIL),
+        "11.2.0.192.in-addr.arpa": Answer(rcode=SERVFAIL),
+        "12.2.0.192.in-addr.arpa": Answer(PTR="a.example"),
         "mx.pass.example": Answer(TXT="v=spf1 ip4:192.0.2.10 -all"),
     }
 
@@ -140,12 +142,18 @@ def test_what_spf_says(deliver, sender, client, expected):
     ({"address": CLIENT, "name": "a.example"}, "pass policy.iprev=192.0.2.10"),
     ({"address": CLIENT, "reverse_name": "a.example"},
      "fail policy.iprev=192.0.2.10"),
+    ({"address": CLIENT}, "permerror policy.iprev=192.0.2.10"),
+    ({"address": "192.0.2.11"}, "temperror policy.iprev=192.0.2.11"),
     ({"address": "2001:db8::25", "name": "a.example"},
      "pass policy.iprev=\"2001:db8::25\""),
 ])
 def test_what_iprev_says(deliver, client, expected):
     message = deliver("", **client)
     assert results(message)[0].endswith("iprev=" + expected)
+
+
+def test_nothing_is_said_of_a_name_that_postfix_did_not_look_for(deliver):
+    assert "iprev" not in results(deliver("", address="192.0.2.12"))[0]
 
 
 def test_a_login_gets_auth(deliver):

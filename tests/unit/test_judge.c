@@ -70,10 +70,31 @@ START_TEST(says_what_is_known_of_a_stranger)
 	assert_results(&input,
 		"mx.example.com;\n\tspf=none smtp.helo=mx.example.net;"
 		"\n\tiprev=fail policy.iprev=192.0.2.1");
-	input.client_ptr = SLICE("unknown");
-	input.spf_helo.known = JUDGE_NOT_ASKED;
-	assert_results(&input,
-		"mx.example.com;\n\tiprev=permerror policy.iprev=192.0.2.1");
+}
+END_TEST
+
+static const struct {
+	struct judge_names names;
+	const char *expected;
+} nameless[] = {
+	{ { JUDGE_KNOWN, FACTS_NAMES_NONE },
+		"mx.example.com;\n\tiprev=permerror policy.iprev=192.0.2.1" },
+	{ { JUDGE_KNOWN, FACTS_NAMES_FAILED },
+		"mx.example.com;\n\tiprev=temperror policy.iprev=192.0.2.1" },
+	{ { JUDGE_LATE, FACTS_NAMES_SOME },
+		"mx.example.com;\n\tiprev=temperror policy.iprev=192.0.2.1" },
+	{ { JUDGE_KNOWN, FACTS_NAMES_SOME }, "" },
+	{ { JUDGE_NOT_ASKED, FACTS_NAMES_SOME }, "" },
+};
+
+START_TEST(says_no_more_of_a_client_than_is_known)
+{
+	struct judge_input input = stranger();
+
+	input.client_name = input.client_ptr = SLICE("unknown");
+	input.spf.known = input.spf_helo.known = JUDGE_NOT_ASKED;
+	input.names = nameless[_i].names;
+	assert_results(&input, nameless[_i].expected);
 }
 END_TEST
 
@@ -246,6 +267,8 @@ main(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, says_what_is_known_of_a_stranger);
+	tcase_add_loop_test(tcase, says_no_more_of_a_client_than_is_known, 0,
+		sizeof(nameless) / sizeof(nameless[0]));
 	tcase_add_test(tcase, says_nothing_without_an_address);
 	tcase_add_test(tcase, says_who_has_logged_in);
 	tcase_add_test(tcase, removes_what_is_forged_unless_it_is_trusted);

@@ -89,6 +89,29 @@ facts_ask_spf(struct milter_facts *facts, const struct ip *client,
 	return spf;
 }
 
+static void
+begin_ptr(struct bridge_call *call)
+{
+	n_open++;
+	((struct facts_ptr *)call)->names = FACTS_NAMES_NONE;
+	if (is_answered)
+		bridge_answer(call);
+}
+
+struct facts_ptr *
+facts_ask_ptr(struct milter_facts *facts, const struct ip *client)
+{
+	static const struct bridge_kind kind = { begin_ptr, end };
+	struct facts_ptr *ptr = x_new(struct facts_ptr);
+	const size_t len = strlen(asked);
+
+	(void)facts;
+	(void)client;
+	(void)snprintf(asked + len, sizeof(asked) - len, "client; ");
+	bridge_ask(&ptr->call, &kind, NULL);
+	return ptr;
+}
+
 void
 facts_tell(struct milter_facts *facts, const struct facts_report *report)
 {
@@ -128,13 +151,19 @@ tear_down(void)
 }
 
 static enum session_welcome
-connect_from(const char *address)
+connect_as(const char *address, const char *name)
 {
-	struct session_client client = { .name = SLICE("a.example"),
-		.ptr = SLICE("a.example") };
+	struct session_client client = { .name = slice_of(name),
+		.ptr = slice_of(name) };
 
 	ck_assert(ip_parse(slice_of(address), &client.address));
 	return session_connect(session, &client);
+}
+
+static enum session_welcome
+connect_from(const char *address)
+{
+	return connect_as(address, "a.example");
 }
 
 static struct judgement
@@ -190,6 +219,27 @@ START_TEST(asks_for_helo_once_for_all_messages)
 	session_mail(session, SLICE(""), SLICE(""));
 	ck_assert_str_eq(asked,
 		"h.example a@example.net; h.example ; i.example ; ");
+}
+END_TEST
+
+START_TEST(asks_for_names_that_postfix_has_not)
+{
+	ck_assert_int_eq(connect_as("192.0.2.1", "unknown"), SESSION_SERVE);
+	for (size_t i = 0; i < 2; i++) {
+		session_mail(session, SLICE(""), SLICE(""));
+		ck_assert_str_eq(end_message().results.ptr,
+			"mx.example.com;"
+			"\n\tiprev=permerror policy.iprev=192.0.2.1");
+		ck_assert_str_eq(asked, "client; ");
+	}
+	session_free(session);
+	session = session_new(NULL);
+	is_answered = false;
+	ck_assert_int_eq(connect_as("192.0.2.1", "unknown"), SESSION_SERVE);
+	session_mail(session, SLICE(""), SLICE(""));
+	ck_assert_str_eq(end_message().results.ptr,
+		"mx.example.com;\n\tiprev=temperror policy.iprev=192.0.2.1");
+	ck_assert(told.was_late);
 }
 END_TEST
 
@@ -348,6 +398,7 @@ main(void)
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, asks_as_soon_as_it_knows_what);
 	tcase_add_test(tcase, asks_for_helo_once_for_all_messages);
+	tcase_add_test(tcase, asks_for_names_that_postfix_has_not);
 	tcase_add_test(tcase, asks_nothing_of_those_it_knows);
 	tcase_add_test(tcase, waits_at_the_end_only_and_not_for_ever);
 	tcase_add_test(tcase,
