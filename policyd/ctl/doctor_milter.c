@@ -31,7 +31,7 @@ names_us(const struct doctor *doctor, struct slice list)
 	return false;
 }
 
-/* Behind the others: what they add is seen, and what is forged goes last. */
+/* Before the others: it removes what claims to be ours, which they may add. */
 static void
 check_list(struct doctor *doctor, const struct postconf_service *service,
 	const char *parameter, const char *what)
@@ -47,9 +47,8 @@ check_list(struct doctor *doctor, const struct postconf_service *service,
 	doctor_find(doctor, DOCTOR_ERROR,
 		doctor_place(doctor, service, parameter),
 		doctor_set(doctor, service, parameter,
-			slice_of(
-				doctor_text(doctor, "%.*s%s%s", SLICE_ARG(list),
-					list.len > 0 ? ", " : "", server))),
+			slice_of(doctor_text(doctor, "%s%s%.*s", server,
+				list.len > 0 ? ", " : "", SLICE_ARG(list)))),
 		"the milter is on (milter.listen), but Postfix does not ask it "
 		"about %s",
 		what);

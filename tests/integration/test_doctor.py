@@ -530,7 +530,7 @@ def test_the_milter_is_wired(wiring, milter):
     for one in wiring.findings():
         wiring.mend(one)
     assert wiring.findings() == []
-    assert value(wiring, "smtpd_milters") == "inet:127.0.0.1:1, " + milter
+    assert value(wiring, "smtpd_milters") == milter + ", inet:127.0.0.1:1"
     wiring.reset()
     wiring.set(smtpd_milters="{ %s, default_action=accept }" % milter,
                non_smtpd_milters="inet:localhost:1 $smtpd_milters")
