@@ -15,7 +15,12 @@
 #include "milter/results.h"
 #include "milter/session.h"
 
+/* Of a thread of libmilter; a sanitizer keeps data of its own there. */
+#ifdef MILTER_SANITIZED
+#define STACK_BYTES ((size_t)8 << 20)
+#else
 #define STACK_BYTES ((size_t)256 << 10)
+#endif
 
 #define ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_SETSYMLIST)
 /* What is not needed yet. A signature will want the body. */

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -92,12 +93,22 @@ add_rules(scmp_filter_ctx filter)
 	return status;
 }
 
+/* A sanitizer asks more of the kernel than anybody else: it gets no sandbox. */
+#ifdef MILTER_SANITIZED
+static const bool is_sanitized = true;
+#else
+static const bool is_sanitized = false;
+#endif
+
 int
 sandbox_enter(const char **err)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	scmp_filter_ctx filter;
 	int status = -1;
 
+	if (is_sanitized)
+		return 0;
+	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	*err = "the filter cannot be made";
 	if (filter == NULL)
 		return -1;

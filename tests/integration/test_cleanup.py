@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness import wait_for
-from harness.daemon import Policyd
+from harness.daemon import Policyd, is_sanitized
 from harness.policy import end_of_message
 
 DAY = 86400
@@ -362,11 +362,6 @@ def resident_kib(pid):
     with open("/proc/%d/status" % pid) as file:
         return int([line.split()[1] for line in file
                     if line.startswith("VmRSS")][0])
-
-
-def is_sanitized(pid):
-    with open("/proc/%d/exe" % pid, "rb") as file:
-        return b"AddressSanitizer" in file.read()
 
 
 @pytest.mark.settings({"cleanup.pause": "50ms", "log.level": "warning"})

@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 from harness import wait_for
-from harness.daemon import WITH_SPF
+from harness.daemon import WITH_SPF, is_sanitized
 from harness.dns import SERVFAIL, Answer, DnsServer
 from harness.milter import SILENT, Milter
 from harness.ports import free_ports
@@ -416,7 +416,7 @@ def test_the_milter_is_in_a_sandbox(policyd):
     with open("/proc/%d/status" % milter_of(policyd)) as file:
         status = dict(line.split(":\t", 1) for line in file)
     assert status["NoNewPrivs"].strip() == "1"
-    assert status["Seccomp"].strip() == "2"
+    assert is_sanitized(milter_of(policyd)) or status["Seccomp"].strip() == "2"
     assert status["Uid"].split() == 4 * [str(pwd.getpwnam("nobody").pw_uid)]
 
 

@@ -52,6 +52,11 @@ def settings_for(directory, database, ports, **more):
     return settings
 
 
+def is_sanitized(pid):
+    with open("/proc/%d/exe" % pid, "rb") as file:
+        return b"AddressSanitizer" in file.read()
+
+
 class Policyd:
     """Starts nothing by itself: configure(), migrate(), start(), stop()."""
 
