@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -172,12 +173,25 @@ make_loop(struct process *process, int channel_fd)
 	log_on_pending(wake_log, process);
 }
 
+/* Out of descriptors libmilter does not pause: it spins. */
+static void
+raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 void
 milter_run(const struct milter_start *start)
 {
 	struct process *process = x_new(struct process);
 	const char *err = NULL;
 
+	raise_limit();
 	process->config = start->config;
 	process->listening_fd = start->listening_fd;
 	make_loop(process, start->channel_fd);

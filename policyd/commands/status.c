@@ -80,6 +80,13 @@ reply_daemon(struct command *command)
 		REPLY_NUMBER, metric_get(METRIC_MEMORY_DECISIONS));
 	field_number(command, "decisions_since", "decisions since", REPLY_TIME,
 		(uint64_t)(journal.oldest_us / 1000000));
+	if (config_has_milter(sources->config)) {
+		field_number(command, "milter_sessions", "milter sessions now",
+			REPLY_NUMBER, metric_get(METRIC_MILTER_SESSIONS));
+		field_number(command, "milter_messages",
+			"messages seen by the milter", REPLY_NUMBER,
+			metric_get(METRIC_MILTER_MESSAGES));
+	}
 	field_number(command, "writes_waiting", "writes waiting", REPLY_NUMBER,
 		metric_get(METRIC_EFFECTS_QUEUED));
 	field_number(command, "writes_lost", "writes lost", REPLY_NUMBER,

@@ -412,6 +412,14 @@ def test_a_message_in_flight_is_deferred_and_not_lost(milter_postfix, policyd,
         assert results(send_and_find(client, sink, "a@pass.example"))
 
 
+def test_the_status_counts_messages(deliver, policyd):
+    assert policyd.json("status")["milter_messages"] == 0
+    deliver("a@pass.example", address=CLIENT)
+    wait_for(lambda: policyd.json("status")["milter_messages"] == 1,
+             "the message to be counted")
+    assert "messages seen by the milter" in policyd.ctl("status")
+
+
 def test_the_milter_is_in_a_sandbox(policyd):
     with open("/proc/%d/status" % milter_of(policyd)) as file:
         status = dict(line.split(":\t", 1) for line in file)
