@@ -3,6 +3,7 @@ the messages as they are delivered."""
 
 import os
 import pwd
+import re
 import signal
 import threading
 import uuid
@@ -111,7 +112,7 @@ def results(message):
     return message.fields(RESULTS)
 
 
-def test_a_stranger_gets_spf_and_iprev(deliver):
+def test_a_stranger_gets_spf_and_iprev(deliver, policyd):
     message = deliver("a@pass.example", address=CLIENT, name="mx.pass.example",
                       helo="mx.pass.example")
     assert results(message) == [
@@ -119,6 +120,11 @@ def test_a_stranger_gets_spf_and_iprev(deliver):
         " spf=pass smtp.helo=mx.pass.example;"
         " iprev=pass policy.iprev=192.0.2.10"]
     assert message.names()[:2] == ["authentication-results", "received"]
+    (queue_id,) = re.findall(r"id ([0-9A-F]+);?", message.fields("Received")[0])
+    policyd.wait_for_log(
+        "message action=accept queue_id=%s client_address=192.0.2.10"
+        " helo_name=mx.pass.example sender=a@pass.example spf=pass"
+        " spf_helo=pass iprev=pass" % queue_id)
 
 
 @pytest.mark.parametrize("sender, client, expected", [

@@ -1,124 +1,10 @@
 #include "milter/session.h"
 
 #include <check.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/mem.h"
-#include "common/io/loop.h"
-#include "milter/facts.h"
-
-/*
- * What a session asks is written down here, and answered by what the test
- * says; there is no loop.
- */
-static struct milter_settings settings;
-static bool is_admitted, is_trusted, is_answered;
-static enum spf_result result;
-static char asked[1024];      /* "helo sender; ..." */
-static unsigned n_open;       /* calls that were not released */
-static unsigned n_late_calls; /* of them, not answered */
-static struct facts_report told;
-static unsigned n_told;
-
-void
-loop_post(struct loop *loop, loop_fn *fn, void *arg)
-{
-	(void)loop;
-	fn(arg);
-}
-
-static void
-begin_session(struct bridge_call *call)
-{
-	struct facts_session *session = (struct facts_session *)call;
-
-	n_open++;
-	session->is_admitted = is_admitted;
-	session->is_trusted = is_trusted;
-	session->settings = settings;
-	bridge_answer(call);
-}
-
-static void
-begin_spf(struct bridge_call *call)
-{
-	struct facts_spf *spf = (struct facts_spf *)call;
-
-	n_open++;
-	if (!is_answered)
-		return;
-	spf->result = result;
-	bridge_answer(call);
-}
-
-static void
-end(struct bridge_call *call)
-{
-	n_open--;
-	n_late_calls += !call->is_answered;
-	x_free(call);
-}
-
-struct facts_session *
-facts_ask_session(struct milter_facts *facts, const struct ip *client)
-{
-	static const struct bridge_kind kind = { begin_session, end };
-	struct facts_session *session = x_new(struct facts_session);
-
-	(void)facts;
-	session->client = *client;
-	bridge_ask(&session->call, &kind, NULL);
-	return session;
-}
-
-struct facts_spf *
-facts_ask_spf(struct milter_facts *facts, const struct ip *client,
-	struct slice helo, struct slice sender)
-{
-	static const struct bridge_kind kind = { begin_spf, end };
-	struct facts_spf *spf = x_new(struct facts_spf);
-	const size_t len = strlen(asked);
-
-	(void)facts;
-	(void)client;
-	(void)snprintf(asked + len, sizeof(asked) - len, "%.*s %.*s; ",
-		SLICE_ARG(helo), SLICE_ARG(sender));
-	bridge_ask(&spf->call, &kind, NULL);
-	return spf;
-}
-
-static void
-begin_ptr(struct bridge_call *call)
-{
-	n_open++;
-	((struct facts_ptr *)call)->names = FACTS_NAMES_NONE;
-	if (is_answered)
-		bridge_answer(call);
-}
-
-struct facts_ptr *
-facts_ask_ptr(struct milter_facts *facts, const struct ip *client)
-{
-	static const struct bridge_kind kind = { begin_ptr, end };
-	struct facts_ptr *ptr = x_new(struct facts_ptr);
-	const size_t len = strlen(asked);
-
-	(void)facts;
-	(void)client;
-	(void)snprintf(asked + len, sizeof(asked) - len, "client; ");
-	bridge_ask(&ptr->call, &kind, NULL);
-	return ptr;
-}
-
-void
-facts_tell(struct milter_facts *facts, const struct facts_report *report)
-{
-	(void)facts;
-	told = *report;
-	n_told++;
-}
+#include "tests/unit/fake_milter.h"
 
 /* --- the session of a test ---------------------------------------------- */
 
@@ -127,19 +13,7 @@ static struct session *session;
 static void
 set_up(void)
 {
-	settings = (struct milter_settings){
-		.authserv_id = "mx.example.com",
-		.adds_auth = true,
-		.message = "later",
-		.timeout_ms = 10,
-		.header_fields = 10,
-		.header_bytes = 1000,
-	};
-	is_admitted = is_answered = true;
-	is_trusted = false;
-	result = SPF_PASS;
-	asked[0] = '\0';
-	n_late_calls = n_told = 0;
+	fake_milter_begin();
 	session = session_new(NULL);
 }
 
@@ -147,7 +21,7 @@ static void
 tear_down(void)
 {
 	session_free(session);
-	ck_assert_uint_eq(n_open, 0);
+	ck_assert_uint_eq(fake_milter.n_open, 0);
 }
 
 static enum session_welcome
@@ -189,20 +63,21 @@ START_TEST(asks_as_soon_as_it_knows_what)
 
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
 	session_helo(session, SLICE("h.example"));
-	ck_assert_str_eq(asked, "");
+	ck_assert_str_eq(fake_milter.asked, "");
 	session_mail(session, SLICE("a@example.net"), SLICE(""));
-	ck_assert_str_eq(asked, "h.example a@example.net; h.example ; ");
+	ck_assert_str_eq(fake_milter.asked,
+		"h.example a@example.net; h.example ; ");
 	out = end_message();
 	ck_assert_int_eq(out.action, JUDGE_ACCEPT);
 	ck_assert_str_eq(out.results.ptr,
 		"mx.example.com;\n\tspf=pass smtp.mailfrom=a@example.net;"
 		"\n\tspf=pass smtp.helo=h.example;"
 		"\n\tiprev=pass policy.iprev=192.0.2.1");
-	ck_assert_uint_eq(n_told, 1);
-	ck_assert_str_eq(told.queue_id, "4711");
-	ck_assert_str_eq(told.sender, "a@example.net");
-	ck_assert_str_eq(told.spf, "pass");
-	ck_assert_str_eq(told.action, "accept");
+	ck_assert_uint_eq(fake_milter.n_told, 1);
+	ck_assert_str_eq(fake_milter.told.queue_id, "4711");
+	ck_assert_str_eq(fake_milter.told.sender, "a@example.net");
+	ck_assert_str_eq(fake_milter.told.spf, "pass");
+	ck_assert_str_eq(fake_milter.told.action, "accept");
 }
 END_TEST
 
@@ -214,10 +89,11 @@ START_TEST(asks_for_helo_once_for_all_messages)
 	(void)end_message();
 	session_mail(session, SLICE(""), SLICE(""));
 	(void)end_message();
-	ck_assert_str_eq(asked, "h.example a@example.net; h.example ; ");
+	ck_assert_str_eq(fake_milter.asked,
+		"h.example a@example.net; h.example ; ");
 	session_helo(session, SLICE("i.example"));
 	session_mail(session, SLICE(""), SLICE(""));
-	ck_assert_str_eq(asked,
+	ck_assert_str_eq(fake_milter.asked,
 		"h.example a@example.net; h.example ; i.example ; ");
 }
 END_TEST
@@ -230,22 +106,22 @@ START_TEST(asks_for_names_that_postfix_has_not)
 		ck_assert_str_eq(end_message().results.ptr,
 			"mx.example.com;"
 			"\n\tiprev=permerror policy.iprev=192.0.2.1");
-		ck_assert_str_eq(asked, "client; ");
+		ck_assert_str_eq(fake_milter.asked, "client; ");
 	}
 	session_free(session);
 	session = session_new(NULL);
-	is_answered = false;
+	fake_milter.is_answered = false;
 	ck_assert_int_eq(connect_as("192.0.2.1", "unknown"), SESSION_SERVE);
 	session_mail(session, SLICE(""), SLICE(""));
 	ck_assert_str_eq(end_message().results.ptr,
 		"mx.example.com;\n\tiprev=temperror policy.iprev=192.0.2.1");
-	ck_assert(told.was_late);
+	ck_assert(fake_milter.told.was_late);
 }
 END_TEST
 
 START_TEST(asks_nothing_of_those_it_knows)
 {
-	is_trusted = true;
+	fake_milter.is_trusted = true;
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
 	session_helo(session, SLICE("h.example"));
 	session_mail(session, SLICE("a@example.net"), SLICE(""));
@@ -253,43 +129,44 @@ START_TEST(asks_nothing_of_those_it_knows)
 	session_mail(session, SLICE("a@example.net"), SLICE("b@example.com"));
 	ck_assert_str_eq(end_message().results.ptr,
 		"mx.example.com;\n\tauth=pass smtp.auth=b@example.com");
-	ck_assert_str_eq(asked, "");
+	ck_assert_str_eq(fake_milter.asked, "");
 }
 END_TEST
 
 START_TEST(waits_at_the_end_only_and_not_for_ever)
 {
-	is_answered = false;
+	fake_milter.is_answered = false;
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
 	session_mail(session, SLICE("a@example.net"), SLICE(""));
 	ck_assert_str_eq(end_message().results.ptr,
 		"mx.example.com;\n\tspf=temperror (not known in time) "
 		"smtp.mailfrom=a@example.net;"
 		"\n\tiprev=pass policy.iprev=192.0.2.1");
-	ck_assert(told.was_late);
-	ck_assert_str_eq(told.spf, "late");
+	ck_assert(fake_milter.told.was_late);
+	ck_assert_str_eq(fake_milter.told.spf, "late");
 	session_abort(session);
-	ck_assert_uint_eq(n_late_calls, 1);
+	ck_assert_uint_eq(fake_milter.n_taken_back, 1);
 }
 END_TEST
 
 START_TEST(takes_back_what_was_asked_when_a_message_is_aborted)
 {
-	is_answered = false;
+	fake_milter.is_answered = false;
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
 	session_helo(session, SLICE("h.example"));
 	for (size_t i = 0; i < 3; i++) {
 		session_mail(session, SLICE("a@example.net"), SLICE(""));
-		ck_assert_uint_eq(n_open, 3); /* the session, HELO, MAIL */
+		ck_assert_uint_eq(fake_milter.n_open,
+			3); /* the session, HELO, MAIL */
 		session_abort(session);
 		session_abort(session);
-		ck_assert_uint_eq(n_open, 2);
+		ck_assert_uint_eq(fake_milter.n_open, 2);
 	}
 	/* Without an abort between them, too; and by the end of the session. */
 	session_mail(session, SLICE("a@example.net"), SLICE(""));
 	session_mail(session, SLICE("b@example.net"), SLICE(""));
-	ck_assert_uint_eq(n_open, 3);
-	ck_assert_uint_eq(n_told, 0);
+	ck_assert_uint_eq(fake_milter.n_open, 3);
+	ck_assert_uint_eq(fake_milter.n_told, 0);
 }
 END_TEST
 
@@ -309,7 +186,7 @@ START_TEST(numbers_what_is_forged)
 	ck_assert_uint_eq(forged(0), 2);
 	ck_assert_uint_eq(forged(1), 4);
 	ck_assert_uint_eq(forged(2), 0);
-	ck_assert_uint_eq(told.n_removed, 2);
+	ck_assert_uint_eq(fake_milter.told.n_removed, 2);
 	session_mail(session, SLICE(""), SLICE(""));
 	ck_assert_uint_eq(forged(0), 0);
 	ck_assert(!end_message().removes_forged);
@@ -366,11 +243,11 @@ END_TEST
 
 START_TEST(turns_away_who_is_too_many)
 {
-	is_admitted = false;
+	fake_milter.is_admitted = false;
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_PASS_BY);
 	session_free(session);
 	session = session_new(NULL);
-	settings.is_deferring = true;
+	fake_milter.settings.is_deferring = true;
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_DEFER);
 }
 END_TEST
@@ -382,7 +259,7 @@ START_TEST(asks_nothing_without_an_address)
 	ck_assert_int_eq(session_connect(session, &client), SESSION_SERVE);
 	session_helo(session, SLICE("h.example"));
 	session_mail(session, SLICE("a@example.net"), SLICE(""));
-	ck_assert_str_eq(asked, "");
+	ck_assert_str_eq(fake_milter.asked, "");
 	ck_assert_uint_eq(end_message().results.len, 0);
 }
 END_TEST

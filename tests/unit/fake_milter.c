@@ -1,0 +1,136 @@
+#include "tests/unit/fake_milter.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "common/io/loop.h"
+
+struct fake_milter fake_milter;
+
+void
+fake_milter_begin(void)
+{
+	fake_milter = (struct fake_milter){
+		.settings = {
+			.authserv_id = "mx.example.com",
+			.adds_auth = true,
+			.message = "later",
+			.timeout_ms = 10,
+			.header_fields = 10,
+			.header_bytes = 1000,
+		},
+		.is_admitted = true,
+		.is_answered = true,
+		.result = SPF_PASS,
+	};
+}
+
+/* What does not fit is not looked at either. */
+__attribute__((format(printf, 1, 2))) static void
+note(const char *format, ...)
+{
+	const size_t len = strlen(fake_milter.asked);
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(fake_milter.asked + len,
+		sizeof(fake_milter.asked) - len, format, arguments);
+	va_end(arguments);
+}
+
+void
+loop_post(struct loop *loop, loop_fn *fn, void *arg)
+{
+	(void)loop;
+	fn(arg);
+}
+
+static void
+begin_session(struct bridge_call *call)
+{
+	struct facts_session *session = (struct facts_session *)call;
+
+	fake_milter.n_open++;
+	session->is_admitted = fake_milter.is_admitted;
+	session->is_trusted = fake_milter.is_trusted;
+	session->settings = fake_milter.settings;
+	bridge_answer(call);
+}
+
+static void
+begin_spf(struct bridge_call *call)
+{
+	struct facts_spf *spf = (struct facts_spf *)call;
+
+	fake_milter.n_open++;
+	if (!fake_milter.is_answered)
+		return;
+	spf->result = fake_milter.result;
+	bridge_answer(call);
+}
+
+static void
+end(struct bridge_call *call)
+{
+	fake_milter.n_open--;
+	fake_milter.n_taken_back += !call->is_answered;
+	x_free(call);
+}
+
+struct facts_session *
+facts_ask_session(struct milter_facts *facts, const struct ip *client)
+{
+	static const struct bridge_kind kind = { begin_session, end };
+	struct facts_session *session = x_new(struct facts_session);
+
+	(void)facts;
+	session->client = *client;
+	bridge_ask(&session->call, &kind, NULL);
+	return session;
+}
+
+struct facts_spf *
+facts_ask_spf(struct milter_facts *facts, const struct ip *client,
+	struct slice helo, struct slice sender)
+{
+	static const struct bridge_kind kind = { begin_spf, end };
+	struct facts_spf *spf = x_new(struct facts_spf);
+
+	(void)facts;
+	(void)client;
+	note("%.*s %.*s; ", SLICE_ARG(helo), SLICE_ARG(sender));
+	bridge_ask(&spf->call, &kind, NULL);
+	return spf;
+}
+
+static void
+begin_ptr(struct bridge_call *call)
+{
+	fake_milter.n_open++;
+	((struct facts_ptr *)call)->names = FACTS_NAMES_NONE;
+	if (fake_milter.is_answered)
+		bridge_answer(call);
+}
+
+struct facts_ptr *
+facts_ask_ptr(struct milter_facts *facts, const struct ip *client)
+{
+	static const struct bridge_kind kind = { begin_ptr, end };
+	struct facts_ptr *ptr = x_new(struct facts_ptr);
+
+	(void)facts;
+	(void)client;
+	note("client; ");
+	bridge_ask(&ptr->call, &kind, NULL);
+	return ptr;
+}
+
+void
+facts_tell(struct milter_facts *facts, const struct facts_report *report)
+{
+	(void)facts;
+	fake_milter.told = *report;
+	fake_milter.n_told++;
+}

@@ -1,0 +1,30 @@
+#ifndef TESTS_UNIT_FAKE_MILTER_H
+#define TESTS_UNIT_FAKE_MILTER_H
+
+/*
+ * In place of the event loop of the milter: what a session asks for is written
+ * down, and answered at once with what the test says, or not at all.
+ */
+
+#include "milter/facts.h"
+
+struct fake_milter {
+	/* the answers */
+	struct milter_settings settings;
+	bool is_admitted, is_trusted;
+	bool is_answered; /* questions to the DNS */
+	enum spf_result result;
+	/* what happened */
+	char asked[1024];         /* "helo sender; ", "client; " */
+	unsigned n_open;          /* calls that were not released */
+	unsigned n_taken_back;    /* released without an answer */
+	struct facts_report told; /* the last report */
+	unsigned n_told;
+};
+
+extern struct fake_milter fake_milter;
+
+/* A stranger who passes; nothing has happened. */
+void fake_milter_begin(void);
+
+#endif
