@@ -252,6 +252,37 @@ doctor_check_delimiters(struct doctor *doctor)
 		SLICE_ARG(ours), SLICE_ARG(theirs));
 }
 
+/*
+ * Postfix finds the way for list%example.com@mx.example.com, and delivers it
+ * to list@example.com; it asks us about the former, which is nobody's.
+ */
+void
+doctor_check_routes(struct doctor *doctor)
+{
+	static const struct {
+		const char *parameter, *address;
+	} routes[] = {
+		{ "allow_percent_hack", "user%example.com" },
+		{ "swap_bangpath", "example.com!user" },
+	};
+
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		const char *name = routes[i].parameter;
+		struct slice value;
+
+		if (!postconf_main(&doctor->postconf, name, &value) ||
+			!slice_case_eq(value, SLICE("yes")))
+			continue;
+		doctor_find(doctor, DOCTOR_WARNING,
+			doctor_place(doctor, NULL, name),
+			doctor_set(doctor, NULL, name, SLICE("no")),
+			"mail to %s at a name of this host is delivered to "
+			"user@example.com, but policyd is asked about another "
+			"address: no list, limit or policy of the user holds",
+			routes[i].address);
+	}
+}
+
 static bool
 is_on(const struct doctor *doctor, const char *name)
 {

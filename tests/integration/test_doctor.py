@@ -286,6 +286,8 @@ PARAMETERS = [
      "recipient_delimiters"),
     ("recipient_delimiter", "", "delimiters", "warning",
      "recipient_delimiters"),
+    ("allow_percent_hack", "yes", "routes", "warning", "user%example.com"),
+    ("swap_bangpath", "yes", "routes", "warning", "example.com!user"),
     ("mynetworks", "127.0.0.0/8, [::1], 192.0.2.0/24 [2001:db8::]/32",
      "networks", "warning", "192.0.2.0/24, 2001:db8::/32"),
     ("smtpd_peername_lookup", "no", "client_names", "warning",
