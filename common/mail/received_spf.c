@@ -1,5 +1,7 @@
 #include "common/mail/received_spf.h"
 
+#include "common/mail/header_token.h"
+
 /*
  * Octets between the quotes: an address may have 254 (RFC 5321, 4.5.3.1.3).
  * The longest of all fit on a line together.
@@ -31,37 +33,13 @@ comment_of(enum spf_result result)
 	return "";
 }
 
-/* A quoted-string (RFC 5322, 3.2.4); in UTF-8, if it is (RFC 6532). */
-static void
-append_quoted(struct str *out, struct slice text, size_t max)
-{
-	const bool is_utf8 = slice_is_utf8(text);
-	const size_t end = out->len + 1 + max;
-	size_t n;
-
-	str_append_char(out, '"');
-	for (size_t i = 0; i < text.len; i += n) {
-		n = is_utf8 ? slice_utf8_len(text, i) : 1;
-		if (out->len + n + 1 > end) /* with its backslash */
-			break;
-		if (text.ptr[i] == '"' || text.ptr[i] == '\\')
-			str_append_char(out, '\\');
-		if (is_utf8 ? slice_shown_len(text, i) == n
-			    : text.ptr[i] >= ' ' && text.ptr[i] <= '~')
-			str_append_slice(out, slice_part(text, i, i + n));
-		else
-			str_append_char(out, '?');
-	}
-	str_append_char(out, '"');
-}
-
 static void
 append_pair(struct str *out, const char *key, struct slice value, size_t max)
 {
 	if (value.len == 0)
 		return;
 	str_printf(out, "; %s=", key);
-	append_quoted(out, value, max);
+	header_append_quoted(out, value, max);
 }
 
 void
@@ -73,7 +51,7 @@ received_spf_write(const struct received_spf *field, struct str *out)
 		spf_result_name(field->result), comment_of(field->result),
 		ip_format(&field->client, client));
 	str_append_text(out, "; envelope-from=");
-	append_quoted(out, field->sender, SENDER_MAX);
+	header_append_quoted(out, field->sender, SENDER_MAX);
 	append_pair(out, "helo", field->helo, NAME_MAX);
 	append_pair(out, "receiver", field->receiver, NAME_MAX);
 	str_printf(out, "; identity=%s", field->is_helo ? "helo" : "mailfrom");
