@@ -18,12 +18,8 @@ is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/*
- * The bytes of white space at a position: a blank, or the end of a line that
- * goes on with one (RFC 5322, 2.2.3). 0: none stands there.
- */
-static size_t
-blank_len(struct slice text, size_t at)
+size_t
+header_blank_len(struct slice text, size_t at)
 {
 	const size_t cr = text.ptr[at] == '\r';
 
@@ -66,7 +62,7 @@ delimited_len(struct slice text, char close, const char **err)
 
 		if (c == '\\' && ++at == text.len)
 			break;
-		n = is_visible(text.ptr[at]) ? 1 : blank_len(text, at);
+		n = is_visible(text.ptr[at]) ? 1 : header_blank_len(text, at);
 		if (n == 0 || (c == '\\' && text.ptr[at] == '\n') ||
 			(c == '\\' && text.ptr[at] == '\r'))
 			return 0;
@@ -131,7 +127,7 @@ gap_len(struct slice text, const char **err)
 	while (at < text.len) {
 		n = text.ptr[at] == '('
 			    ? delimited_len(slice_from(text, at), ')', err)
-			    : blank_len(text, at);
+			    : header_blank_len(text, at);
 		if (n == 0)
 			break;
 		at += n;

@@ -50,6 +50,12 @@ struct header_lexer {
 	const char *err;
 };
 
+/*
+ * The bytes of white space at a position: a blank, or the end of a line that
+ * goes on with one (RFC 5322, 2.2.3). 0: none stands there.
+ */
+size_t header_blank_len(struct slice text, size_t at);
+
 struct header_lexer header_lexer(struct slice value, const char *specials);
 struct header_token header_next(struct header_lexer *lexer);
 /* The same, but it stays there. */
