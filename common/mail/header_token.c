@@ -4,6 +4,8 @@
 
 #include "common/base/mem.h"
 
+#define BAD_CHARACTER "there is a control character or an empty line"
+
 struct header_lexer
 header_lexer(struct slice value, const char *specials)
 {
@@ -18,6 +20,17 @@ is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
+/* Whether a line that begins at a position goes on the one before. */
+static bool
+is_continuation(struct slice text, size_t at)
+{
+	if (at >= text.len || !is_blank(text.ptr[at]))
+		return false;
+	while (at < text.len && is_blank(text.ptr[at]))
+		at++;
+	return at < text.len && text.ptr[at] != '\r' && text.ptr[at] != '\n';
+}
+
 size_t
 header_blank_len(struct slice text, size_t at)
 {
@@ -25,8 +38,8 @@ header_blank_len(struct slice text, size_t at)
 
 	if (is_blank(text.ptr[at]))
 		return 1;
-	if (at + cr + 1 < text.len && text.ptr[at + cr] == '\n' &&
-		is_blank(text.ptr[at + cr + 1]))
+	if (at + cr < text.len && text.ptr[at + cr] == '\n' &&
+		is_continuation(text, at + cr + 1))
 		return cr + 1;
 	return 0;
 }
@@ -56,7 +69,7 @@ delimited_len(struct slice text, char close, const char **err)
 	const size_t depth_max = close == ')' ? HEADER_COMMENT_DEPTH_MAX : 1;
 	size_t depth = 1, n;
 
-	*err = "there is a control character";
+	*err = BAD_CHARACTER;
 	for (size_t at = 1; at < text.len; at += n) {
 		const char c = text.ptr[at];
 
@@ -167,7 +180,7 @@ measure(struct slice text, const char *specials, size_t *n, const char **err)
 struct header_token
 header_next(struct header_lexer *lexer)
 {
-	const char *err = "there is a control character";
+	const char *err = BAD_CHARACTER;
 	struct header_token token = { .kind = HEADER_END };
 	size_t n = gap_len(lexer->rest, &err);
 

@@ -51,8 +51,9 @@ struct header_lexer {
 };
 
 /*
- * The bytes of white space at a position: a blank, or the end of a line that
- * goes on with one (RFC 5322, 2.2.3). 0: none stands there.
+ * The bytes of white space at a position: a blank, or the end of a line, if
+ * the next one begins with a blank (RFC 5322, 2.2.3) and holds something else,
+ * too: a line of blanks ends the header for some programs. 0: none.
  */
 size_t header_blank_len(struct slice text, size_t at);
 

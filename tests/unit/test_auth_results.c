@@ -212,7 +212,8 @@ static const struct {
 		"!a quote or a bracket is not closed" },
 	{ "an open comment", SLICE_INIT("a; spf=(pass"),
 		"!a quote or a bracket is not closed" },
-	{ "a NUL", SLICE_INIT("a; spf=\0"), "!there is a control character" },
+	{ "a NUL", SLICE_INIT("a; spf=\0"),
+		"!there is a control character or an empty line" },
 };
 
 START_TEST(fields_are_taken_apart)

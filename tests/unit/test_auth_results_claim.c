@@ -97,6 +97,8 @@ static const struct field claims[] = {
 	{ "a CR", SLICE_INIT("other.example; none (\r" OURS FAKE ")") },
 	{ "the end of a line",
 		SLICE_INIT("other.example; none\r\n" OURS FAKE) },
+	{ "a line of blanks",
+		SLICE_INIT("other.example; none\n \n (" OURS FAKE ")") },
 	{ "a form feed", SLICE_INIT("other.example; none\f") },
 	{ "NEL", SLICE_INIT("other.example; none\xc2\x85") },
 	{ "U+2028", SLICE_INIT("other.example; none (\xe2\x80\xa8)") },
