@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "common/base/mem.h"
-#include "milter/results.h"
+#include "common/mail/auth_results.h"
 #include "milter/session.h"
 
 /* Of a thread of libmilter; a sanitizer keeps data of its own there. */
@@ -130,7 +130,7 @@ static void
 ask_for_macros(SMFICTX *ctx)
 {
 	char at_connect[] = "{client_name} {client_ptr}";
-	char at_mail[] = "{auth_authen}";
+	char at_mail[] = "{auth_authen} {auth_type}";
 	char at_end[] = "i";
 
 	(void)smfi_setsymlist(ctx, SMFIM_CONNECT, at_connect);
@@ -199,11 +199,14 @@ static sfsistat
 on_mail(SMFICTX *ctx, char **words)
 {
 	struct front_session *front = front_of(ctx);
+	const struct session_login login = {
+		.name = macro(ctx, "{auth_authen}"),
+		.mechanism = macro(ctx, "{auth_type}"),
+	};
 
 	if (front->is_served)
 		session_mail(front->session,
-			without_brackets(slice_of(words[0])),
-			macro(ctx, "{auth_authen}"));
+			without_brackets(slice_of(words[0])), &login);
 	return go_on(front);
 }
 
@@ -227,7 +230,7 @@ on_end_of_header(SMFICTX *ctx)
 static int
 remove_forged(SMFICTX *ctx, const struct session *session)
 {
-	char name[] = RESULTS_FIELD;
+	char name[] = AUTH_RESULTS_NAME;
 	size_t n = 0, number;
 
 	while (session_forged(session, n, &number))
@@ -245,7 +248,7 @@ static int
 change(SMFICTX *ctx, const struct session *session,
 	const struct judgement *judgement)
 {
-	char name[] = RESULTS_FIELD;
+	char name[] = AUTH_RESULTS_NAME;
 	char *value;
 	int status;
 

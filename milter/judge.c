@@ -3,7 +3,10 @@
 #include <assert.h>
 
 #include "common/base/mem.h"
-#include "milter/results.h"
+#include "common/mail/auth_results.h"
+
+/* Four results, their values escaped. */
+#define RESULTS_MAX ((size_t)16 << 10)
 
 #define UNKNOWN "unknown" /* what Postfix says for a name that it has not */
 
@@ -55,49 +58,37 @@ judge_iprev(const struct judge_input *input)
 	return slice_eq_text(input->client_name, UNKNOWN) ? "fail" : "pass";
 }
 
+/* --- the field ---------------------------------------------------------- */
+
+/* sender or helo, the other one is "". */
 static void
-add_iprev(const struct judge_input *input, const char *result, struct str *out)
-{
-	char client[IP_TEXT_MAX];
-
-	results_add(out, "iprev", result, "");
-	results_add_property(out, "policy.iprev",
-		slice_of(ip_format(&input->client, client)));
-}
-
-/* --- SPF ---------------------------------------------------------------- */
-
-static void
-add_spf(const struct judge_spf *spf, const char *property, struct slice value,
-	struct str *out)
+add_spf(const struct judge_spf *spf, struct slice sender, struct slice helo,
+	struct auth_results *out)
 {
 	switch (spf->known) {
 	case JUDGE_NOT_ASKED:
-		return;
+		break;
 	case JUDGE_LATE:
-		results_add(out, "spf", spf_result_name(SPF_TEMPERROR),
-			"not known in time");
+		auth_results_add_spf(out, SPF_TEMPERROR, sender, helo);
+		out->last->comment = SLICE("not known in time");
 		break;
 	case JUDGE_KNOWN:
-		results_add(out, "spf", spf_result_name(spf->result), "");
+		auth_results_add_spf(out, spf->result, sender, helo);
 		break;
 	}
-	results_add_property(out, property, value);
 }
 
-/* --- the field ---------------------------------------------------------- */
-
 static void
-add_results(const struct judge_input *input, const char *iprev, struct str *out)
+add_results(const struct judge_input *input, const char *iprev,
+	struct auth_results *out)
 {
-	add_spf(&input->spf, "smtp.mailfrom", input->sender, out);
-	add_spf(&input->spf_helo, "smtp.helo", input->helo, out);
+	add_spf(&input->spf, input->sender, SLICE(""), out);
+	add_spf(&input->spf_helo, SLICE(""), input->helo, out);
 	if (iprev[0] != '\0')
-		add_iprev(input, iprev, out);
-	if (input->login.len > 0 && input->settings->adds_auth) {
-		results_add(out, "auth", "pass", "");
-		results_add_property(out, "smtp.auth", input->login);
-	}
+		auth_results_add_iprev(out, iprev, &input->client);
+	if (input->login.len > 0 && input->settings->adds_auth)
+		auth_results_add_auth(out, "pass", input->mechanism,
+			input->login);
 }
 
 static struct slice
@@ -105,15 +96,18 @@ write_field(struct arena *arena, const struct judge_input *input,
 	const char *iprev)
 {
 	struct slice field = SLICE("");
+	struct auth_results results;
 	struct str text;
-	size_t n_begin;
 
+	auth_results_init(&results, arena,
+		slice_of(input->settings->authserv_id));
+	add_results(input, iprev, &results);
+	if (results.n == 0)
+		return field;
 	str_init(&text, RESULTS_MAX);
-	results_begin(&text, input->settings->authserv_id);
-	n_begin = text.len;
-	add_results(input, iprev, &text);
-	if (text.len > n_begin)
-		field = slice_copy(arena, str_slice(&text));
+	auth_results_write(&results, &text);
+	/* libmilter puts the blank behind the colon. */
+	field = slice_copy(arena, slice_trim(str_slice(&text)));
 	str_free(&text);
 	return field;
 }

@@ -45,7 +45,8 @@ struct judge_input {
 	 * the client's address points to. "unknown" for none.
 	 */
 	struct slice client_name, client_ptr;
-	struct slice login; /* "" for none */
+	struct slice login;     /* "" for none */
+	struct slice mechanism; /* of SASL; "" when it is not known */
 	struct slice helo, sender;
 	struct judge_spf spf, spf_helo;
 	struct judge_names names;

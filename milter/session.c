@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/mail/auth_results.h"
 #include "milter/facts.h"
-#include "milter/results.h"
 
 /* How long a client waits for the loop to take it in. */
 #define WELCOME_MS 5000
@@ -14,7 +14,7 @@
 #define MESSAGE_ARENA_MAX ((size_t)64 << 10)
 
 struct message {
-	struct slice sender, login;
+	struct slice sender, login, mechanism;
 	struct facts_spf *spf; /* NULL: not asked */
 	size_t n_fields, n_bytes;
 	/* Those named RESULTS_FIELD; of them, the numbers that are forged. */
@@ -166,7 +166,8 @@ is_stranger(const struct session *session)
 }
 
 void
-session_mail(struct session *session, struct slice sender, struct slice login)
+session_mail(struct session *session, struct slice sender,
+	const struct session_login *login)
 {
 	struct message *message = &session->message;
 
@@ -174,8 +175,10 @@ session_mail(struct session *session, struct slice sender, struct slice login)
 	message->is_over_limit = session->is_over_limit;
 	message->sender =
 		keep(session->message_arena, sender, &message->is_over_limit);
-	message->login =
-		keep(session->message_arena, login, &message->is_over_limit);
+	message->login = keep(session->message_arena, login->name,
+		&message->is_over_limit);
+	message->mechanism = keep(session->message_arena, login->mechanism,
+		&message->is_over_limit);
 	if (is_stranger(session) && !message->is_over_limit &&
 		session->client.address.family != IP_NONE)
 		ask(session);
@@ -204,10 +207,10 @@ session_header(struct session *session, struct slice name, struct slice value)
 		message->n_bytes > settings->header_bytes)
 		message->is_over_limit = true;
 	if (message->is_over_limit ||
-		!slice_case_eq(slice_trim(name), SLICE(RESULTS_FIELD)))
+		!slice_case_eq(slice_trim(name), SLICE(AUTH_RESULTS_NAME)))
 		return;
 	message->n_results++;
-	if (results_claim(value, settings->authserv_id))
+	if (auth_results_claim(value, slice_of(settings->authserv_id)))
 		add_forged(message);
 }
 
@@ -262,6 +265,7 @@ gather(struct session *session, struct judge_input *out)
 		.client_name = session->client.name,
 		.client_ptr = session->client.ptr,
 		.login = message->login,
+		.mechanism = message->mechanism,
 		.helo = session->helo,
 		.sender = message->sender,
 		.is_over_limit = message->is_over_limit,

@@ -44,9 +44,14 @@ enum session_welcome session_connect(struct session *session,
 	const struct session_client *client);
 void session_helo(struct session *session, struct slice name);
 
-/* Begins a message. sender without brackets; login "" for none. */
+/* "" for none. */
+struct session_login {
+	struct slice name, mechanism;
+};
+
+/* Begins a message. sender without brackets. */
 void session_mail(struct session *session, struct slice sender,
-	struct slice login);
+	const struct session_login *login);
 void session_header(struct session *session, struct slice name,
 	struct slice value);
 /*
@@ -57,7 +62,7 @@ void session_end(struct session *session, struct slice queue_id,
 	struct judgement *out);
 /*
  * The i-th field that is to go, as its number among the fields of the name
- * RESULTS_FIELD, from 1. False at the end.
+ * AUTH_RESULTS_NAME, from 1. False at the end.
  */
 bool session_forged(const struct session *session, size_t i, size_t *number);
 /* The message is over, be it before its end. Any number of times. */

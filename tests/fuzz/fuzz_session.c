@@ -64,14 +64,15 @@ happen(struct session *session, char what, struct slice text, size_t *n_fields)
 {
 	const ptrdiff_t colon = slice_find(text, ':');
 	const size_t at = colon < 0 ? text.len : (size_t)colon;
+	struct session_login login;
 
 	switch (what) {
 	case 'h':
 		session_helo(session, text);
 		break;
 	case 'm':
-		session_mail(session, slice_part(text, 0, at),
-			slice_from(text, at));
+		login.name = login.mechanism = slice_from(text, at);
+		session_mail(session, slice_part(text, 0, at), &login);
 		*n_fields = 0;
 		break;
 	case 'e':

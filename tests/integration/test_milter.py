@@ -166,7 +166,7 @@ def test_a_login_gets_auth(deliver):
     message = deliver("bob@example.com", address=OTHER,
                       login="bob@example.com")
     assert results(message) == [
-        "mx.example.com; auth=pass smtp.auth=bob@example.com"]
+        "mx.example.com; auth=pass (XCLIENT) smtp.auth=bob@example.com"]
 
 
 @pytest.mark.settings({"milter.auth": "no"})

@@ -40,6 +40,15 @@ connect_from(const char *address)
 	return connect_as(address, "a.example");
 }
 
+static void
+mail_from(struct slice sender, const char *login)
+{
+	const struct session_login with = { .name = slice_of(login),
+		.mechanism = slice_of(login[0] != '\0' ? "PLAIN" : "") };
+
+	session_mail(session, sender, &with);
+}
+
 static struct judgement
 end_message(void)
 {
@@ -64,15 +73,15 @@ START_TEST(asks_as_soon_as_it_knows_what)
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
 	session_helo(session, SLICE("h.example"));
 	ck_assert_str_eq(fake_milter.asked, "");
-	session_mail(session, SLICE("a@example.net"), SLICE(""));
+	mail_from(SLICE("a@example.net"), "");
 	ck_assert_str_eq(fake_milter.asked,
 		"h.example a@example.net; h.example ; ");
 	out = end_message();
 	ck_assert_int_eq(out.action, JUDGE_ACCEPT);
 	ck_assert_str_eq(out.results.ptr,
-		"mx.example.com;\n\tspf=pass smtp.mailfrom=a@example.net;"
-		"\n\tspf=pass smtp.helo=h.example;"
-		"\n\tiprev=pass policy.iprev=192.0.2.1");
+		"mx.example.com;\n spf=pass smtp.mailfrom=a@example.net;"
+		"\n spf=pass smtp.helo=h.example;"
+		"\n iprev=pass policy.iprev=192.0.2.1");
 	ck_assert_uint_eq(fake_milter.n_told, 1);
 	ck_assert_str_eq(fake_milter.told.queue_id, "4711");
 	ck_assert_str_eq(fake_milter.told.sender, "a@example.net");
@@ -85,14 +94,14 @@ START_TEST(asks_for_helo_once_for_all_messages)
 {
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
 	session_helo(session, SLICE("h.example"));
-	session_mail(session, SLICE("a@example.net"), SLICE(""));
+	mail_from(SLICE("a@example.net"), "");
 	(void)end_message();
-	session_mail(session, SLICE(""), SLICE(""));
+	mail_from(SLICE(""), "");
 	(void)end_message();
 	ck_assert_str_eq(fake_milter.asked,
 		"h.example a@example.net; h.example ; ");
 	session_helo(session, SLICE("i.example"));
-	session_mail(session, SLICE(""), SLICE(""));
+	mail_from(SLICE(""), "");
 	ck_assert_str_eq(fake_milter.asked,
 		"h.example a@example.net; h.example ; i.example ; ");
 }
@@ -102,19 +111,19 @@ START_TEST(asks_for_names_that_postfix_has_not)
 {
 	ck_assert_int_eq(connect_as("192.0.2.1", "unknown"), SESSION_SERVE);
 	for (size_t i = 0; i < 2; i++) {
-		session_mail(session, SLICE(""), SLICE(""));
+		mail_from(SLICE(""), "");
 		ck_assert_str_eq(end_message().results.ptr,
 			"mx.example.com;"
-			"\n\tiprev=permerror policy.iprev=192.0.2.1");
+			"\n iprev=permerror policy.iprev=192.0.2.1");
 		ck_assert_str_eq(fake_milter.asked, "client; ");
 	}
 	session_free(session);
 	session = session_new(NULL);
 	fake_milter.is_answered = false;
 	ck_assert_int_eq(connect_as("192.0.2.1", "unknown"), SESSION_SERVE);
-	session_mail(session, SLICE(""), SLICE(""));
+	mail_from(SLICE(""), "");
 	ck_assert_str_eq(end_message().results.ptr,
-		"mx.example.com;\n\tiprev=temperror policy.iprev=192.0.2.1");
+		"mx.example.com;\n iprev=temperror policy.iprev=192.0.2.1");
 	ck_assert(fake_milter.told.was_late);
 }
 END_TEST
@@ -124,11 +133,11 @@ START_TEST(asks_nothing_of_those_it_knows)
 	fake_milter.is_trusted = true;
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
 	session_helo(session, SLICE("h.example"));
-	session_mail(session, SLICE("a@example.net"), SLICE(""));
+	mail_from(SLICE("a@example.net"), "");
 	ck_assert_uint_eq(end_message().results.len, 0);
-	session_mail(session, SLICE("a@example.net"), SLICE("b@example.com"));
+	mail_from(SLICE("a@example.net"), "b@example.com");
 	ck_assert_str_eq(end_message().results.ptr,
-		"mx.example.com;\n\tauth=pass smtp.auth=b@example.com");
+		"mx.example.com;\n auth=pass (PLAIN) smtp.auth=b@example.com");
 	ck_assert_str_eq(fake_milter.asked, "");
 }
 END_TEST
@@ -137,11 +146,11 @@ START_TEST(waits_at_the_end_only_and_not_for_ever)
 {
 	fake_milter.is_answered = false;
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
-	session_mail(session, SLICE("a@example.net"), SLICE(""));
+	mail_from(SLICE("a@example.net"), "");
 	ck_assert_str_eq(end_message().results.ptr,
-		"mx.example.com;\n\tspf=temperror (not known in time) "
+		"mx.example.com;\n spf=temperror (not known in time) "
 		"smtp.mailfrom=a@example.net;"
-		"\n\tiprev=pass policy.iprev=192.0.2.1");
+		"\n iprev=pass policy.iprev=192.0.2.1");
 	ck_assert(fake_milter.told.was_late);
 	ck_assert_str_eq(fake_milter.told.spf, "late");
 	session_abort(session);
@@ -155,7 +164,7 @@ START_TEST(takes_back_what_was_asked_when_a_message_is_aborted)
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
 	session_helo(session, SLICE("h.example"));
 	for (size_t i = 0; i < 3; i++) {
-		session_mail(session, SLICE("a@example.net"), SLICE(""));
+		mail_from(SLICE("a@example.net"), "");
 		ck_assert_uint_eq(fake_milter.n_open,
 			3); /* the session, HELO, MAIL */
 		session_abort(session);
@@ -163,8 +172,8 @@ START_TEST(takes_back_what_was_asked_when_a_message_is_aborted)
 		ck_assert_uint_eq(fake_milter.n_open, 2);
 	}
 	/* Without an abort between them, too; and by the end of the session. */
-	session_mail(session, SLICE("a@example.net"), SLICE(""));
-	session_mail(session, SLICE("b@example.net"), SLICE(""));
+	mail_from(SLICE("a@example.net"), "");
+	mail_from(SLICE("b@example.net"), "");
 	ck_assert_uint_eq(fake_milter.n_open, 3);
 	ck_assert_uint_eq(fake_milter.n_told, 0);
 }
@@ -176,7 +185,7 @@ START_TEST(numbers_what_is_forged)
 	static const struct slice others = SLICE_INIT("example.com; a=b");
 
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
-	session_mail(session, SLICE(""), SLICE(""));
+	mail_from(SLICE(""), "");
 	session_header(session, SLICE("Subject"), ours);
 	session_header(session, SLICE("authentication-results"), others);
 	session_header(session, SLICE("AUTHENTICATION-RESULTS"), ours);
@@ -187,7 +196,7 @@ START_TEST(numbers_what_is_forged)
 	ck_assert_uint_eq(forged(1), 4);
 	ck_assert_uint_eq(forged(2), 0);
 	ck_assert_uint_eq(fake_milter.told.n_removed, 2);
-	session_mail(session, SLICE(""), SLICE(""));
+	mail_from(SLICE(""), "");
 	ck_assert_uint_eq(forged(0), 0);
 	ck_assert(!end_message().removes_forged);
 }
@@ -206,16 +215,16 @@ START_TEST(bounds_the_header)
 
 	memset(text, 'a', sizeof(text));
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
-	session_mail(session, SLICE(""), SLICE(""));
+	mail_from(SLICE(""), "");
 	add_fields(10, SLICE("y"));
 	ck_assert_int_eq(end_message().action, JUDGE_ACCEPT);
-	session_mail(session, SLICE(""), SLICE(""));
+	mail_from(SLICE(""), "");
 	add_fields(11, SLICE("y"));
 	ck_assert_int_eq(end_message().action, JUDGE_REJECT);
-	session_mail(session, SLICE(""), SLICE(""));
+	mail_from(SLICE(""), "");
 	add_fields(1, (struct slice){ text, 999 });
 	ck_assert_int_eq(end_message().action, JUDGE_ACCEPT);
-	session_mail(session, SLICE(""), SLICE(""));
+	mail_from(SLICE(""), "");
 	add_fields(1, (struct slice){ text, 1000 });
 	ck_assert_int_eq(end_message().action, JUDGE_REJECT);
 }
@@ -227,16 +236,15 @@ START_TEST(bounds_what_the_client_says)
 
 	memset(text, 'a', sizeof(text));
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
-	session_mail(session, (struct slice){ text, FACTS_TEXT_MAX },
-		SLICE(""));
+	mail_from((struct slice){ text, FACTS_TEXT_MAX }, "");
 	ck_assert_int_eq(end_message().action, JUDGE_ACCEPT);
-	session_mail(session, (struct slice){ text, sizeof(text) }, SLICE(""));
+	mail_from((struct slice){ text, sizeof(text) }, "");
 	ck_assert_int_eq(end_message().action, JUDGE_REJECT);
 	/* Any number of names fits, one after the other. */
 	for (size_t i = 0; i < 1000; i++)
 		session_helo(session, (struct slice){ text, FACTS_TEXT_MAX });
 	session_helo(session, (struct slice){ text, sizeof(text) });
-	session_mail(session, SLICE(""), SLICE(""));
+	mail_from(SLICE(""), "");
 	ck_assert_int_eq(end_message().action, JUDGE_REJECT);
 }
 END_TEST
@@ -258,7 +266,7 @@ START_TEST(asks_nothing_without_an_address)
 
 	ck_assert_int_eq(session_connect(session, &client), SESSION_SERVE);
 	session_helo(session, SLICE("h.example"));
-	session_mail(session, SLICE("a@example.net"), SLICE(""));
+	mail_from(SLICE("a@example.net"), "");
 	ck_assert_str_eq(fake_milter.asked, "");
 	ck_assert_uint_eq(end_message().results.len, 0);
 }
