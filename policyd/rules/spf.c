@@ -127,6 +127,17 @@ why(enum spf_result result)
 	return "is not known to";
 }
 
+/* Who chose the name may have put into it what ends a line elsewhere. */
+static void
+append_name(struct str *out, struct slice name)
+{
+	for (size_t i = 0; i < name.len; i++) {
+		const char c = name.ptr[i];
+
+		str_append_char(out, c >= ' ' && c <= '~' ? c : '?');
+	}
+}
+
 /* RFC 7208, 6.2: whose words the explanation is has to be said. */
 static void
 write_text(const struct request *req, const struct spf_fact *spf,
@@ -134,8 +145,9 @@ write_text(const struct request *req, const struct spf_fact *spf,
 {
 	char client[IP_TEXT_MAX];
 
-	str_printf(out, "SPF: %s %s %.*s", ip_format(&req->client, client),
-		why(spf->result), SLICE_ARG(spf->domain));
+	str_printf(out, "SPF: %s %s ", ip_format(&req->client, client),
+		why(spf->result));
+	append_name(out, spf->domain);
 	if (spf->explanation.len > 0)
 		str_printf(out, "; that domain says: %.*s",
 			SLICE_ARG(spf->explanation));

@@ -27,6 +27,8 @@ static const struct spf_fact explained = { .result = SPF_FAIL,
 	.domain = SLICE_INIT("remote.example"),
 	.matched = SLICE_INIT("-all"),
 	.explanation = SLICE_INIT("see http://remote.example/") };
+static const struct spf_fact hostile = { .result = SPF_FAIL,
+	.domain = SLICE_INIT("a\rb\x1b.remote.example") };
 static const struct spf_fact softfail = { .result = SPF_SOFTFAIL,
 	.domain = SLICE_INIT("remote.example") };
 static const struct spf_fact temperror = { .result = SPF_TEMPERROR,
@@ -66,6 +68,11 @@ static const struct rule_case {
 	{ "fail, explained", "", CLIENT SENDER, &explained, &none,
 		"550 5.7.23 SPF: 192.0.2.7 may not send for remote.example; "
 		"that domain says: see http://remote.example/",
+		"" },
+	{ "fail of a name that is not to be shown", "", CLIENT SENDER, &hostile,
+		&none,
+		"550 5.7.23 SPF: 192.0.2.7 may not send for "
+		"a?b?.remote.example",
 		"" },
 	{ "fail, deferred", "[spf]\nfail = defer\n", CLIENT SENDER, &fail,
 		&none,
