@@ -26,6 +26,7 @@ struct judgement {
 	const struct spf_fact *spf;
 	bool is_helo;
 	enum spf_action action;
+	const char *setting; /* whose action that is, behind "spf." */
 };
 
 static bool
@@ -97,13 +98,14 @@ weigh(const struct request *req, const struct setting *setting,
 		.spf = mail_from,
 		.is_helo = is_null,
 		.action = action_for(setting, mail_from->result),
+		.setting = spf_result_name(mail_from->result),
 	};
 
 	if (!is_null && helo->result == SPF_FAIL &&
 		mail_from->result != SPF_PASS &&
 		setting->spf_helo_fail < judgement.action)
 		judgement = (struct judgement){ helo, true,
-			setting->spf_helo_fail };
+			setting->spf_helo_fail, "helo_fail" };
 	return judgement;
 }
 
@@ -165,13 +167,13 @@ hint(const struct request *req, const struct judgement *judgement,
 	rule_hint(out,
 		"accepted when the SPF record of %.*s authorizes %s (it is "
 		"%s%s%.*s), or with that client in [spf] skip, or a setting "
-		"spf.%s for the recipient",
+		"spf.%s for the recipient%s%s%s",
 		SLICE_ARG(spf->domain), ip_format(&req->client, client),
 		spf_result_name(spf->result), cause.len > 0 ? ", " : "",
-		SLICE_ARG(cause),
-		judgement->is_helo && spf->result == SPF_FAIL
-			? "helo_fail"
-			: spf_result_name(spf->result));
+		SLICE_ARG(cause), judgement->setting,
+		judgement->is_helo ? "" : ", or spf.sender_",
+		judgement->is_helo ? "" : judgement->setting,
+		judgement->is_helo ? "" : " for the sender, which comes first");
 }
 
 static bool

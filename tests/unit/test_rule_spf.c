@@ -209,6 +209,41 @@ START_TEST(judges)
 }
 END_TEST
 
+/* What is told to change is what decided. */
+static const struct hint_case {
+	const char *attributes;
+	const struct spf_fact *mail_from, *helo;
+	const char *end;
+} hints[] = {
+	{ CLIENT SENDER, &fail, &none,
+		" spf.fail for the recipient, or spf.sender_fail for the "
+		"sender, which comes first" },
+	{ CLIENT SENDER, &none, &fail, " spf.helo_fail for the recipient" },
+	{ CLIENT "sender=\nhelo_name=remote.example\n", &fail, &fail,
+		" spf.fail for the recipient" },
+};
+
+START_TEST(hints_at_the_setting)
+{
+	const struct hint_case *hint = &hints[_i];
+	const struct rule_case row = { .name = "hints",
+		.config = "",
+		.attributes = hint->attributes };
+
+	begin(&row);
+	facts_put(&facts, &fact_kind_spf, hint->mail_from);
+	facts_put(&facts, &fact_kind_spf_helo, hint->helo);
+	facts_put(&facts, &fact_kind_setting, settings());
+	facts_put(&facts, &fact_kind_host, &(const struct host){ NULL, 0 });
+	ck_assert_int_eq(rules_all[RULE_ID_spf]->judge(&req, &facts, &verdict),
+		RULE_FINAL);
+	ck_assert_msg(slice_ends(verdict.hint, slice_of(hint->end)), "%.*s",
+		SLICE_ARG(verdict.hint));
+	arena_free(arena);
+	config_unref(config);
+}
+END_TEST
+
 /* Both identities are asked for before it waits for one. */
 START_TEST(asks_at_once)
 {
@@ -236,6 +271,8 @@ main(void)
 	int n_failed;
 
 	tcase_add_loop_test(tcase, judges, 0, sizeof(cases) / sizeof(cases[0]));
+	tcase_add_loop_test(tcase, hints_at_the_setting, 0,
+		sizeof(hints) / sizeof(hints[0]));
 	tcase_add_test(tcase, asks_at_once);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
