@@ -265,7 +265,7 @@ print_fact(const struct json *fact)
 	if (slice_eq_text(json_member_text(fact, "state"), "known"))
 		printf(json_is_set(json_member(fact, "from_memory"))
 				? "  (from memory)\n"
-				: "  (fetched in %.3f ms)\n",
+				: "  (looked up in %.3f ms)\n",
 			json_real_of(json_member(fact, "took_ms")));
 	else {
 		fputs(": ", stdout);

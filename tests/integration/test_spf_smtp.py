@@ -275,3 +275,6 @@ def test_rehearsals_say_the_same(policyd):
                             "--helo", "mx.example")
     assert shown["reply"].startswith("PREPEND Received-SPF: pass ")
     assert "include:_spf.pass.example ip4:192.0.2.0/24" in str(shown["facts"])
+    text = policyd.ctl("test", "--sender", "a@soft.example",
+                       "--recipient", ALICE, "--client", CLIENT)
+    assert re.search(r"^  spf  \(looked up in [\d.]+ ms\)$", text, re.M)
