@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/mail/idn.h"
 #include "common/mail/spf_macro.h"
 #include "common/mail/spf_private.h"
 
@@ -355,7 +356,8 @@ spf_networks_new(struct arena *arena, struct slice domain)
 		arena_new_object(arena, struct spf_networks);
 
 	networks->arena = arena;
-	networks->domain = slice_copy(arena, domain);
+	if (!idn_to_ascii(arena, domain, &networks->domain))
+		networks->domain = slice_copy(arena, domain);
 	networks->found =
 		arena_new_array(arena, SPF_NETWORKS_MAX, struct network);
 	return networks;

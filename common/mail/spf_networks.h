@@ -49,7 +49,10 @@ struct spf_networks_outcome {
 	uint32_t ttl;         /* seconds for which it holds, 0 for unknown */
 };
 
-/* domain: in A-labels. All of it lives in the arena. */
+/*
+ * domain: in A-labels, or U-labels, as a list that people keep may have it.
+ * All of it lives in the arena.
+ */
 struct spf_networks *spf_networks_new(struct arena *arena, struct slice domain);
 /* True when there is an outcome, which is then in *out; false: ask. */
 bool spf_networks_collect(struct spf_networks *networks,

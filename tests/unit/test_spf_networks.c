@@ -399,6 +399,21 @@ START_TEST(asks_what_it_needs_once)
 }
 END_TEST
 
+/* RFC 8616, 4: nothing is to be found under the name as people write it. */
+START_TEST(asks_for_a_labels)
+{
+	struct spf_networks *networks =
+		spf_networks_new(arena, SLICE("B\xc3\xbcro.example"));
+	struct spf_networks_outcome outcome;
+
+	n_asked = n_waiting = 0;
+	ck_assert(!spf_networks_collect(networks, &outcome));
+	take_questions(networks);
+	ck_assert_uint_eq(n_asked, 1);
+	ck_assert(slice_eq_text(asked[0]->name, "xn--bro-hoa.example"));
+}
+END_TEST
+
 START_TEST(asks_at_once_what_does_not_depend)
 {
 	struct spf_networks *networks;
@@ -553,6 +568,7 @@ main(void)
 	tcase_add_loop_test(tc, finds, 0, sizeof(cases) / sizeof(cases[0]));
 	tcase_add_test(tc, holds_as_long_as_the_shortest_answer);
 	tcase_add_test(tc, asks_what_it_needs_once);
+	tcase_add_test(tc, asks_for_a_labels);
 	tcase_add_test(tc, asks_at_once_what_does_not_depend);
 	tcase_add_test(tc, questions_are_bounded);
 	tcase_add_test(tc, depth_is_bounded);
