@@ -247,17 +247,16 @@ journal_rows_session(struct journal_rows *rows, const struct decision *decision)
 {
 	const struct request *req = &decision->req;
 	const struct slice *attribute = req->attribute;
-	struct slice reason = decision->reply, action;
+	struct slice reason = decision->reply, word;
 
 	if (!wants_session(decision))
 		return;
-	slice_split(&reason, ' ', &action);
-	if (decision->rule < 0) {
-		action = SLICE("DUNNO");
+	slice_split(&reason, ' ', &word);
+	if (decision->rule < 0)
 		reason = journal_permit_reason(decision);
-	}
 	const struct column columns[] = {
-		{ action, 20 },
+		/* A refusal with a code of its own (550) is one like others. */
+		{ slice_of(verdict_action_name(decision->action)), 20 },
 		{ reason, 150 },
 		{ attribute[ATTRIBUTE_instance], 40 },
 		{ attribute[ATTRIBUTE_client_address], 40 },

@@ -269,6 +269,18 @@ def test_explain_says_which_term(send, policyd):
     assert decision["rule"] == "spf"
 
 
+def test_the_old_log_calls_a_refusal_so(policyd, mariadb):
+    """Other tools look for its word, not for 550."""
+    rows = "SELECT action, reason FROM iredapd.smtp_sessions"
+    with policyd.client() as client:
+        assert client.ask(sender="a@fail.example", client_address=CLIENT
+                          ).startswith("550 5.7.23 ")
+    wait_for(lambda: mariadb.rows(rows), "the session")
+    assert mariadb.rows(rows) == [
+        {"action": "REJECT",
+         "reason": "5.7.23 SPF: %s may not send for fail.example" % CLIENT}]
+
+
 def test_rehearsals_say_the_same(policyd):
     (shown,) = policyd.json("test", "--sender", "a@pass.example",
                             "--recipient", ALICE, "--client", CLIENT,
