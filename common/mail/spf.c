@@ -589,6 +589,7 @@ spf_evaluate(struct spf *spf, struct spf_outcome *out)
 	if (is_explained)
 		return true;
 	spf->unexplained = *out;
+	spf->unexplained.ttl = 0; /* the next one may get it */
 	spf->is_unexplained = true;
 	return false;
 }

@@ -156,7 +156,25 @@ place_rule(struct placed_rule *rules, size_t *n, enum rule_id rule,
 	(*n)++;
 }
 
-/* Those of the list by their priorities, the others behind them. */
+/* Places a rule before another, if that has a place. */
+static void
+place_before(struct placed_rule *rules, size_t *n, enum rule_id rule,
+	enum rule_id other)
+{
+	for (size_t i = 0; i < *n; i++) {
+		if (rules[i].rule != other)
+			continue;
+		for (size_t j = (*n)++; j > i; j--)
+			rules[j] = rules[j - 1];
+		rules[i].rule = rule;
+		return;
+	}
+}
+
+/*
+ * Those of the list by their priorities, the others behind them; but SPF
+ * stands before greylisting, or strangers would be deferred first.
+ */
 static void
 set_order(struct planner *planner, const struct python_value *priorities,
 	const struct slice *names, size_t n_names)
@@ -174,6 +192,7 @@ set_order(struct planner *planner, const struct python_value *priorities,
 			place_rule(rules, &n, rule,
 				priority_of(priorities, plugin));
 	}
+	place_before(rules, &n, RULE_ID_spf, RULE_ID_greylisting);
 	for (size_t i = 0; i < RULE_ID_COUNT; i++)
 		place_rule(rules, &n, (enum rule_id)i, INT64_MIN);
 	for (size_t i = 0; i < n; i++)

@@ -232,7 +232,8 @@ static const struct {
 		"'mail'", { "carried", "log.facility = mail" } },
 	{ "PLUGIN_PRIORITIES", "{}", { "carried", "" },
 		"{'greylisting': 1, 'throttle': 2}",
-		{ "changed", "rules.order = throttle, greylisting, ..." } },
+		{ "changed",
+			"rules.order = throttle, spf, greylisting, ..." } },
 	{ "MYNETWORKS", "[]", { "carried", "mail.trusted_networks = " },
 		"['192.0.2.0/24', '10.1.2.3/8', '172.16.5.*', '2001:DB8::1']",
 		{ "changed", "mail.trusted_networks = 192.0.2.0/24, 10.0.0.0/8,"
@@ -589,7 +590,7 @@ static const struct {
 		"PLUGIN_PRIORITIES = {'throttle': 81}\n"
 		"plugins = ['greylisting', 'throttle', 'reject_null_sender']",
 		"PLUGIN_PRIORITIES", "changed",
-		"rules.order = reject_null_sender, throttle, greylisting, ..." },
+		"rules.order = reject_null_sender, throttle, spf, greylisting, ..." },
 };
 
 START_TEST(special_values)
