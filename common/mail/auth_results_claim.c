@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "common/base/mem.h"
+#include "common/mail/encoded_word.h"
 #include "common/mail/header_token.h"
 #include "common/mail/idn.h"
 
@@ -74,16 +75,6 @@ has_name(struct slice text, struct slice name)
 	return false;
 }
 
-/* An encoded word (RFC 2047, 2) begins so. */
-static bool
-has_encoded_word(struct slice text)
-{
-	for (size_t i = 1; i < text.len; i++)
-		if (text.ptr[i - 1] == '=' && text.ptr[i] == '?')
-			return true;
-	return false;
-}
-
 /* --- the id ------------------------------------------------------------- */
 
 static bool
@@ -132,7 +123,7 @@ is_ours(struct arena *scratch, const struct header_token *id, struct slice ours)
 
 	if (id->kind == HEADER_QUOTED)
 		text = header_unquote(scratch, text);
-	if (text.len == 0 || has_encoded_word(text))
+	if (text.len == 0 || encoded_word_is_in(text))
 		return true;
 	if (is_ascii(text))
 		return has_name(text, ours);
@@ -143,7 +134,7 @@ is_ours(struct arena *scratch, const struct header_token *id, struct slice ours)
 static bool
 is_ambiguous(struct slice gap, struct slice id, struct slice id_ascii)
 {
-	return slice_has_byte(gap, '\\') || has_encoded_word(gap) ||
+	return slice_has_byte(gap, '\\') || encoded_word_is_in(gap) ||
 	       has_name(gap, id) || has_name(gap, id_ascii);
 }
 

@@ -21,7 +21,8 @@ struct reader {
 static bool
 fail(struct reader *reader, const char *what)
 {
-	/* What the lexer stumbled over was there first. */
+	/* What the lexer stumbles over there explains more. */
+	(void)header_next(&reader->lexer);
 	reader->err = reader->lexer.err != NULL ? reader->lexer.err : what;
 	return false;
 }

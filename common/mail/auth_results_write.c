@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/mail/encoded_word.h"
 #include "common/mail/fold.h"
 #include "common/mail/header_token.h"
 
@@ -70,11 +71,10 @@ is_tellable(struct slice value)
 
 	for (size_t at = 0; at < value.len; at += n) {
 		n = slice_shown_len(value, at);
-		if (n == 0 || (at > 0 && value.ptr[at] == '?' &&
-				      value.ptr[at - 1] == '='))
+		if (n == 0)
 			return false;
 	}
-	return value.len <= AUTH_VALUE_MAX;
+	return value.len <= AUTH_VALUE_MAX && !encoded_word_is_in(value);
 }
 
 /* --- free text ---------------------------------------------------------- */
