@@ -30,6 +30,12 @@ public_suffixes_free(struct public_suffixes *suffixes)
 	x_free(suffixes);
 }
 
+bool
+public_suffixes_has_list(const struct public_suffixes *suffixes)
+{
+	return suffixes->list != NULL;
+}
+
 struct slice
 public_suffixes_registrable(const struct public_suffixes *suffixes,
 	struct slice domain)

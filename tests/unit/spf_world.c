@@ -63,6 +63,12 @@ add_data(struct builder *builder, enum dns_type type, struct slice data)
 	}
 }
 
+static bool
+is_failure(struct slice kind)
+{
+	return slice_ends(kind, SLICE("!")) || slice_ends(kind, SLICE("?"));
+}
+
 /* "TXT", "A@5", "A!", "A?" and what is behind it. */
 static void
 add_line(struct builder *builder, enum dns_type type, struct slice kind,
@@ -71,9 +77,8 @@ add_line(struct builder *builder, enum dns_type type, struct slice kind,
 	struct dns_answer *answer = builder->answer;
 	struct slice rest = kind, name, ttl;
 	uint64_t seconds;
-	const char last = kind.ptr[kind.len - 1];
 
-	if (last == '!' || last == '?')
+	if (is_failure(kind))
 		rest = slice_part(kind, 0, kind.len - 1);
 	slice_split(&rest, '@', &name);
 	if (!slice_eq_text(name, dns_type_name(type)))
@@ -82,8 +87,9 @@ add_line(struct builder *builder, enum dns_type type, struct slice kind,
 		ck_assert(num_parse_u64(ttl, UINT32_MAX, &seconds));
 		answer->ttl = (uint32_t)seconds;
 	}
-	if (last == '!' || last == '?') {
-		answer->status = last == '!' ? DNS_FAILED : DNS_BOGUS;
+	if (is_failure(kind)) {
+		answer->status =
+			slice_ends(kind, SLICE("!")) ? DNS_FAILED : DNS_BOGUS;
 		answer->reason = slice_copy(builder->arena, data).ptr;
 		answer->ttl = 0;
 		return;
@@ -121,7 +127,7 @@ spf_world_look_up(struct arena *arena, const char *zone, struct slice name,
 			!is_name(owner, &asked) ||
 			!slice_split(&line, ' ', &kind))
 			continue;
-		if (out->status == DNS_NO_SUCH_NAME)
+		if (out->status == DNS_NO_SUCH_NAME && !is_failure(kind))
 			out->status = DNS_NONE;
 		add_line(&builder, type, kind, line);
 	}

@@ -13,8 +13,9 @@
  *	forged.example A? a signature does not fit
  *
  * Several lines of TXT are several records. A name with other types only has
- * no such record, one that is nowhere does not exist. Each evaluation is made
- * with the answers in many orders, and has to come to the same.
+ * no such record, one that is nowhere does not exist; a failure says nothing
+ * of other types. Each evaluation is made with the answers in many orders, and
+ * has to come to the same.
  */
 
 #include "common/mail/spf.h"
