@@ -6,8 +6,7 @@ struct spf_check {
 	struct arena *arena;
 	struct spf *spf;
 	struct spf_outcome outcome;
-	uint64_t deadline_ms;
-	struct spf_driver *driver;
+	struct dns_session *session;
 	spf_check_done_fn *done;
 	void *arg;
 };
@@ -20,17 +19,22 @@ evaluate(void *arg)
 	return spf_evaluate(check->spf, &check->outcome);
 }
 
-static struct spf_question *
-next_question(void *arg)
+static bool
+next_question(void *arg, struct dns_session_question *out)
 {
 	struct spf_check *check = arg;
+	struct spf_question *question = spf_next_question(check->spf);
 
-	return spf_next_question(check->spf);
+	if (question == NULL)
+		return false;
+	*out = (struct dns_session_question){ .question = question,
+		.name = question->name,
+		.type = question->type };
+	return true;
 }
 
 static void
-answer_question(void *arg, struct spf_question *question,
-	const struct dns_answer *answer)
+answer_question(void *arg, void *question, const struct dns_answer *answer)
 {
 	struct spf_check *check = arg;
 
@@ -39,22 +43,20 @@ answer_question(void *arg, struct spf_question *question,
 
 /* RFC 7208, 4.6.4: an evaluation that takes too long is a temperror. */
 static void
-on_done(void *arg, bool is_late)
+on_done(void *arg, const char *late)
 {
 	struct spf_check *check = arg;
 
-	if (is_late && !spf_conclude(check->spf, &check->outcome))
+	if (late != NULL && !spf_conclude(check->spf, &check->outcome))
 		check->outcome = (struct spf_outcome){
 			.result = SPF_TEMPERROR,
-			.problem = slice_of(arena_printf(check->arena,
-				"the DNS took longer than %llu ms",
-				(unsigned long long)check->deadline_ms)),
+			.problem = slice_of(late),
 		};
 	check->done(check->arg, &check->outcome, check->spf);
 	spf_check_cancel(check);
 }
 
-static const struct spf_driver_ops driver_ops = {
+static const struct dns_session_ops session_ops = {
 	.evaluate = evaluate,
 	.next_question = next_question,
 	.answer = answer_question,
@@ -63,17 +65,17 @@ static const struct spf_driver_ops driver_ops = {
 
 struct spf_check *
 spf_check_start(struct loop *loop, struct dns *dns,
-	const struct spf_input *input, const struct spf_check_config *config,
+	const struct spf_input *input, const struct dns_session_config *config,
 	spf_check_done_fn *done, void *arg)
 {
 	struct spf_check *check = x_new(struct spf_check);
 
 	check->arena = arena_new(SPF_ARENA_MAX);
 	check->spf = spf_new(check->arena, input);
-	check->deadline_ms = config->deadline_ms;
 	check->done = done;
 	check->arg = arg;
-	check->driver = spf_driver_new(loop, dns, config, &driver_ops, check);
+	check->session =
+		dns_session_new(loop, dns, config, &session_ops, check);
 	return check;
 }
 
@@ -82,7 +84,7 @@ spf_check_cancel(struct spf_check *check)
 {
 	if (check == NULL)
 		return;
-	spf_driver_free(check->driver);
+	dns_session_free(check->session);
 	arena_free(check->arena);
 	x_free(check);
 }

@@ -6,7 +6,7 @@
  * questions on, and ends in time whatever becomes of them.
  */
 
-#include "common/io/spf_driver.h"
+#include "common/io/dns_session.h"
 #include "common/mail/spf.h"
 
 struct dns;
@@ -22,7 +22,7 @@ typedef void spf_check_done_fn(void *arg, const struct spf_outcome *outcome,
  * input and config point to is copied.
  */
 struct spf_check *spf_check_start(struct loop *loop, struct dns *dns,
-	const struct spf_input *input, const struct spf_check_config *config,
+	const struct spf_input *input, const struct dns_session_config *config,
 	spf_check_done_fn *done, void *arg);
 /* done will not be called. Not any more once it was; accepts NULL. */
 void spf_check_cancel(struct spf_check *check);

@@ -6,8 +6,7 @@ struct spf_networks_check {
 	struct arena *arena;
 	struct spf_networks *networks;
 	struct spf_networks_outcome outcome;
-	uint64_t deadline_ms;
-	struct spf_driver *driver;
+	struct dns_session *session;
 	spf_networks_done_fn *done;
 	void *arg;
 };
@@ -20,17 +19,23 @@ evaluate(void *arg)
 	return spf_networks_collect(check->networks, &check->outcome);
 }
 
-static struct spf_question *
-next_question(void *arg)
+static bool
+next_question(void *arg, struct dns_session_question *out)
 {
 	struct spf_networks_check *check = arg;
+	struct spf_question *question =
+		spf_networks_next_question(check->networks);
 
-	return spf_networks_next_question(check->networks);
+	if (question == NULL)
+		return false;
+	*out = (struct dns_session_question){ .question = question,
+		.name = question->name,
+		.type = question->type };
+	return true;
 }
 
 static void
-answer_question(void *arg, struct spf_question *question,
-	const struct dns_answer *answer)
+answer_question(void *arg, void *question, const struct dns_answer *answer)
 {
 	struct spf_networks_check *check = arg;
 
@@ -38,22 +43,20 @@ answer_question(void *arg, struct spf_question *question,
 }
 
 static void
-on_done(void *arg, bool is_late)
+on_done(void *arg, const char *late)
 {
 	struct spf_networks_check *check = arg;
 
-	if (is_late)
+	if (late != NULL)
 		check->outcome = (struct spf_networks_outcome){
 			.status = SPF_NETWORKS_UNAVAILABLE,
-			.problem = slice_of(arena_printf(check->arena,
-				"the DNS took longer than %llu ms",
-				(unsigned long long)check->deadline_ms)),
+			.problem = slice_of(late),
 		};
 	check->done(check->arg, &check->outcome);
 	spf_networks_check_cancel(check);
 }
 
-static const struct spf_driver_ops driver_ops = {
+static const struct dns_session_ops session_ops = {
 	.evaluate = evaluate,
 	.next_question = next_question,
 	.answer = answer_question,
@@ -62,17 +65,17 @@ static const struct spf_driver_ops driver_ops = {
 
 struct spf_networks_check *
 spf_networks_check_start(struct loop *loop, struct dns *dns,
-	struct slice domain, const struct spf_check_config *config,
+	struct slice domain, const struct dns_session_config *config,
 	spf_networks_done_fn *done, void *arg)
 {
 	struct spf_networks_check *check = x_new(struct spf_networks_check);
 
 	check->arena = arena_new(SPF_NETWORKS_ARENA_MAX);
 	check->networks = spf_networks_new(check->arena, domain);
-	check->deadline_ms = config->deadline_ms;
 	check->done = done;
 	check->arg = arg;
-	check->driver = spf_driver_new(loop, dns, config, &driver_ops, check);
+	check->session =
+		dns_session_new(loop, dns, config, &session_ops, check);
 	return check;
 }
 
@@ -81,7 +84,7 @@ spf_networks_check_cancel(struct spf_networks_check *check)
 {
 	if (check == NULL)
 		return;
-	spf_driver_free(check->driver);
+	dns_session_free(check->session);
 	arena_free(check->arena);
 	x_free(check);
 }

@@ -6,7 +6,7 @@
  * asked for in the DNS. It ends in time whatever becomes of the questions.
  */
 
-#include "common/io/spf_driver.h"
+#include "common/io/dns_session.h"
 #include "common/mail/spf_networks.h"
 
 struct spf_networks_check;
@@ -21,7 +21,7 @@ typedef void spf_networks_done_fn(void *arg,
  */
 struct spf_networks_check *spf_networks_check_start(struct loop *loop,
 	struct dns *dns, struct slice domain,
-	const struct spf_check_config *config, spf_networks_done_fn *done,
+	const struct dns_session_config *config, spf_networks_done_fn *done,
 	void *arg);
 /* done will not be called. Not any more once it was; accepts NULL. */
 void spf_networks_check_cancel(struct spf_networks_check *check);

@@ -228,7 +228,7 @@ command_spf_check(struct command *command)
 	const struct local *local = command->data;
 	struct spf_command spf = { .command = command,
 		.is_json = local->output->is_json };
-	struct spf_check_config config = { .payer = SLICE("") };
+	struct dns_session_config config = { .payer = SLICE("") };
 	struct dns *dns;
 
 	if (!read_input(&spf) || !read_timeout(&spf))

@@ -71,7 +71,7 @@ evaluate(struct fact *fact, const struct spf_input *input)
 {
 	const struct request *req = fact->facts->req;
 	const struct sources *sources = fact->facts->sources;
-	const struct spf_check_config config = {
+	const struct dns_session_config config = {
 		.deadline_ms = deadline_ms(req->config),
 		.question_ms = req->config->dns.timeout_ms,
 		.payer = spf_memory_payer(sources->spf_memory, input->domain),

@@ -130,7 +130,7 @@ start(const char *sender, const char *helo)
 {
 	char parts[3][200];
 	struct arena *arena = arena_new(ARENA_BYTES);
-	struct spf_check_config config = { .deadline_ms = deadline_ms,
+	struct dns_session_config config = { .deadline_ms = deadline_ms,
 		.question_ms = QUESTION_MS };
 	struct spf_input input = { .now = SPF_WORLD_NOW };
 
@@ -259,7 +259,7 @@ begin_another(void *arg, const struct spf_outcome *out, const struct spf *spf)
 /* A rule may ask for the next identity as soon as it knows of the first. */
 START_TEST(another_may_begin_when_one_is_told)
 {
-	const struct spf_check_config config = { .deadline_ms = PATIENCE_MS,
+	const struct dns_session_config config = { .deadline_ms = PATIENCE_MS,
 		.question_ms = QUESTION_MS };
 	struct spf_input input = { .domain = SLICE("localhost") };
 
