@@ -8,81 +8,11 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "common/io/dns.h"
 #include "common/io/loop.h"
-#include "tests/unit/spf_world.h"
+#include "tests/unit/fake_dns.h"
 
-#define QUERIES_MAX  SPF_WORLD_QUESTIONS_MAX
-#define QUESTION_MS  1234
-#define PATIENCE_MS  60000 /* for what comes at once */
-#define ANSWER_BYTES ((size_t)1 << 20)
-
+#define PATIENCE_MS 60000 /* for what comes at once */
 #define ARENA_BYTES ((size_t)16 << 10)
-#define PAYER       "registered.example"
-
-/* In place of common/io/dns.c. */
-struct dns_query {
-	char name[DNS_NAME_TEXT_MAX];
-	enum dns_type type;
-	bool is_waiting;
-	dns_done_fn *done;
-	void *arg;
-};
-
-static struct dns_query queries[QUERIES_MAX];
-static size_t n_queries;
-
-struct dns_query *
-dns_ask(struct dns *dns, struct slice name, enum dns_type type,
-	uint64_t deadline_ms, struct slice payer, dns_done_fn *done, void *arg)
-{
-	struct dns_query *query = &queries[n_queries++];
-
-	(void)dns;
-	ck_assert_uint_le(n_queries, QUERIES_MAX);
-	ck_assert_uint_eq(deadline_ms, QUESTION_MS);
-	ck_assert(slice_eq_text(payer, PAYER));
-	snprintf(query->name, sizeof(query->name), "%.*s", SLICE_ARG(name));
-	query->type = type;
-	query->is_waiting = true;
-	query->done = done;
-	query->arg = arg;
-	return query;
-}
-
-void
-dns_cancel(struct dns_query *query)
-{
-	if (query == NULL)
-		return;
-	ck_assert(query->is_waiting);
-	query->is_waiting = false;
-}
-
-/* As the loop would. */
-static void
-answer(struct dns_query *query, const char *zone)
-{
-	struct arena *arena = arena_new(ANSWER_BYTES);
-	struct dns_answer out;
-
-	ck_assert(query->is_waiting);
-	query->is_waiting = false;
-	spf_world_look_up(arena, zone, slice_of(query->name), query->type,
-		&out);
-	query->done(query->arg, &out);
-	arena_free(arena);
-}
-
-static size_t
-count_waiting(void)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < n_queries; i++)
-		n += queries[i].is_waiting;
-	return n;
-}
 
 /* --- a check ------------------------------------------------------------ */
 
@@ -97,7 +27,8 @@ begin(void)
 {
 	loop = loop_new();
 	check = NULL;
-	n_queries = n_told = 0;
+	fake_dns_begin();
+	n_told = 0;
 	outcome[0] = '\0';
 	deadline_ms = PATIENCE_MS;
 }
@@ -105,7 +36,7 @@ begin(void)
 static void
 end(void)
 {
-	ck_assert_uint_eq(count_waiting(), 0);
+	ck_assert_uint_eq(fake_dns_n_waiting(), 0);
 	loop_free(loop);
 }
 
@@ -113,7 +44,7 @@ static void
 on_done(void *arg, const struct spf_outcome *out, const struct spf *spf)
 {
 	ck_assert_ptr_eq(arg, &n_told);
-	ck_assert_uint_eq(count_waiting(), 0);
+	ck_assert_uint_eq(fake_dns_n_waiting(), 0);
 	n_told++;
 	snprintf(outcome, sizeof(outcome), "%s %.*s%.*s%.*s",
 		spf_result_name(out->result), SLICE_ARG(out->matched),
@@ -131,12 +62,12 @@ start(const char *sender, const char *helo)
 	char parts[3][200];
 	struct arena *arena = arena_new(ARENA_BYTES);
 	struct dns_session_config config = { .deadline_ms = deadline_ms,
-		.question_ms = QUESTION_MS };
+		.question_ms = FAKE_DNS_QUESTION_MS };
 	struct spf_input input = { .now = SPF_WORLD_NOW };
 
 	snprintf(parts[0], sizeof(parts[0]), "%s", sender);
 	snprintf(parts[1], sizeof(parts[1]), "%s", helo);
-	snprintf(parts[2], sizeof(parts[2]), "%s", PAYER);
+	snprintf(parts[2], sizeof(parts[2]), "%s", FAKE_DNS_PAYER);
 	config.payer = slice_of(parts[2]);
 	ck_assert(ip_parse(SLICE("192.0.2.1"), &input.client));
 	spf_identify(arena, slice_of(parts[0]), slice_of(parts[1]), &input);
@@ -159,22 +90,14 @@ told(void)
 #define ZONE \
 	"b.c TXT v=spf1 mx -all exp=e.x\nb.c MX " HOSTS "\ne.x TXT %{l}@%{h}\n"
 
-static void
-answer_in_order(const char *zone)
-{
-	for (size_t i = 0; i < n_queries; i++)
-		if (queries[i].is_waiting)
-			answer(&queries[i], zone);
-}
-
 START_TEST(asks_until_there_is_an_outcome)
 {
 	start("a@b.c", "h.x");
-	ck_assert_uint_eq(n_queries, 1);
-	ck_assert_str_eq(queries[0].name, "b.c");
-	ck_assert_int_eq(queries[0].type, DNS_TYPE_TXT);
-	answer_in_order(ZONE);
-	ck_assert_uint_eq(n_queries, 13);
+	ck_assert_uint_eq(fake_dns_n_asked(), 1);
+	ck_assert_str_eq(fake_dns_name(0), "b.c");
+	ck_assert_int_eq(fake_dns_type(0), DNS_TYPE_TXT);
+	fake_dns_answer_all(ZONE);
+	ck_assert_uint_eq(fake_dns_n_asked(), 13);
 	ck_assert_str_eq(told(), "fail -alla@h.x");
 }
 END_TEST
@@ -182,7 +105,7 @@ END_TEST
 START_TEST(without_a_question_it_is_told_from_the_loop_too)
 {
 	start("", "localhost");
-	ck_assert_uint_eq(n_queries, 0);
+	ck_assert_uint_eq(fake_dns_n_asked(), 0);
 	ck_assert_str_eq(told(), "none ");
 }
 END_TEST
@@ -192,13 +115,13 @@ START_TEST(what_nobody_needs_any_more_is_given_up)
 	const char *zone = ZONE "\n1.x A 192.0.2.1";
 
 	start("a@b.c", "h.x");
-	answer(&queries[0], zone);
-	answer(&queries[1], zone);
-	ck_assert_uint_eq(count_waiting(), 10);
-	answer(&queries[7], zone);
-	ck_assert_uint_eq(count_waiting(), 9);
-	answer(&queries[2], zone);
-	ck_assert_uint_eq(count_waiting(), 0);
+	fake_dns_answer(0, zone);
+	fake_dns_answer(1, zone);
+	ck_assert_uint_eq(fake_dns_n_waiting(), 10);
+	fake_dns_answer(7, zone);
+	ck_assert_uint_eq(fake_dns_n_waiting(), 9);
+	fake_dns_answer(2, zone);
+	ck_assert_uint_eq(fake_dns_n_waiting(), 0);
 	ck_assert_str_eq(told(), "pass mx");
 }
 END_TEST
@@ -207,10 +130,11 @@ START_TEST(an_evaluation_that_takes_too_long_is_an_error)
 {
 	deadline_ms = 5;
 	for (size_t n_answers = 0; n_answers <= 2; n_answers++) {
-		n_queries = n_told = 0;
+		fake_dns_begin();
+		n_told = 0;
 		start("a@b.c", "h.x");
 		for (size_t i = 0; i < n_answers; i++)
-			answer(&queries[i], ZONE);
+			fake_dns_answer(i, ZONE);
 		ck_assert_str_eq(told(),
 			"temperror the DNS took longer than 5 ms");
 	}
@@ -223,9 +147,9 @@ START_TEST(a_result_stands_without_its_explanation)
 	deadline_ms = 5;
 	start("a@b.c", "h.x");
 	for (size_t i = 0; i <= 11; i++)
-		answer(&queries[i], ZONE);
-	ck_assert_uint_eq(count_waiting(), 1);
-	ck_assert_str_eq(queries[12].name, "e.x");
+		fake_dns_answer(i, ZONE);
+	ck_assert_uint_eq(fake_dns_n_waiting(), 1);
+	ck_assert_str_eq(fake_dns_name(12), "e.x");
 	ck_assert_str_eq(told(), "fail -all");
 }
 END_TEST
@@ -234,12 +158,12 @@ END_TEST
 START_TEST(can_be_cancelled_at_any_time)
 {
 	for (size_t n_answers = 0; n_answers <= 13; n_answers++) {
-		n_queries = 0;
+		fake_dns_begin();
 		start("a@b.c", "h.x");
 		for (size_t i = 0; i < n_answers; i++)
-			answer(&queries[i], ZONE);
+			fake_dns_answer(i, ZONE);
 		spf_check_cancel(check);
-		ck_assert_uint_eq(count_waiting(), 0);
+		ck_assert_uint_eq(fake_dns_n_waiting(), 0);
 	}
 	loop_run_for(loop, 1);
 	ck_assert_uint_eq(n_told, 0);
@@ -260,7 +184,7 @@ begin_another(void *arg, const struct spf_outcome *out, const struct spf *spf)
 START_TEST(another_may_begin_when_one_is_told)
 {
 	const struct dns_session_config config = { .deadline_ms = PATIENCE_MS,
-		.question_ms = QUESTION_MS };
+		.question_ms = FAKE_DNS_QUESTION_MS };
 	struct spf_input input = { .domain = SLICE("localhost") };
 
 	ck_assert(ip_parse(SLICE("192.0.2.1"), &input.client));
