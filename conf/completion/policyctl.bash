@@ -46,6 +46,7 @@ throttle unset
 throttle reset
 throttle fix-priorities:--dry-run
 spf check:--ip --helo --sender --resolver --timeout --explain
+dmarc check:--from --spf --dkim --resolver --timeout --explain
 srs encode
 srs decode
 srs keys

@@ -42,6 +42,7 @@ next_parameter(struct slice *rest, struct command_parameter *out)
 	out->shown = name;
 	out->value = part.ptr == NULL ? SLICE("") : part;
 	out->is_option = slice_starts(name, SLICE("--"));
+	out->is_repeated = slice_ends(out->value, SLICE("..."));
 	return true;
 }
 
@@ -336,6 +337,20 @@ take_positional(struct reader *reader, struct slice word)
 }
 
 static int
+take_repeated(struct reader *reader, const struct command_parameter *parameter,
+	struct slice value)
+{
+	if (reader->out->n_repeated == COMMAND_REPEATED_MAX) {
+		(void)snprintf(reader->err, reader->err_size,
+			"%.*s may be given %d times",
+			SLICE_ARG(parameter->shown), COMMAND_REPEATED_MAX);
+		return -1;
+	}
+	reader->out->repeated[reader->out->n_repeated++] = value;
+	return 0;
+}
+
+static int
 take_option(struct reader *reader, struct slice name, struct slice value)
 {
 	const struct command_row *row = reader->out->row;
@@ -365,7 +380,8 @@ take_option(struct reader *reader, struct slice name, struct slice value)
 	}
 	reader->out->is_given[i] = true;
 	reader->out->value[i] = value.ptr == NULL ? SLICE("") : value;
-	return 0;
+	return parameter.is_repeated ? take_repeated(reader, &parameter, value)
+				     : 0;
 }
 
 static int

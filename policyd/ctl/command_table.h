@@ -37,6 +37,8 @@ extern const struct command_row command_table[COMMAND_COUNT];
 
 #define COMMAND_WORDS_MAX     3 /* of one command */
 #define COMMAND_ARGUMENTS_MAX 10
+/* Of an option whose value ends with "...". */
+#define COMMAND_REPEATED_MAX 8
 /* A whole request, and with it every value in it. */
 #define COMMAND_REQUEST_MAX ((size_t)64 << 10)
 #define COMMAND_ERROR_MAX   512
@@ -57,6 +59,8 @@ struct command_parameter {
 	struct slice shown; /* "ACCOUNT", "--period" */
 	struct slice value; /* of an option: "TIME"; "" for a flag */
 	bool is_option, is_required;
+	/* May be given several times: one of a row, of a LOCAL command. */
+	bool is_repeated;
 };
 
 /* The i-th argument of a row; false when there are fewer. */
@@ -78,6 +82,9 @@ struct command_request {
 	/* By the number of the parameter; a flag has the value "". */
 	bool is_given[COMMAND_ARGUMENTS_MAX];
 	struct slice value[COMMAND_ARGUMENTS_MAX];
+	/* Every value of the option that may be given several times. */
+	struct slice repeated[COMMAND_REPEATED_MAX];
+	size_t n_repeated;
 };
 
 /* The value of an argument that the row has; false when it was not given. */

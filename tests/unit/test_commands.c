@@ -15,7 +15,7 @@
 #include "policyd/schema.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-#define WORDS_MAX       12
+#define WORDS_MAX       24
 #define FILE_MAX        ((size_t)1 << 20)
 
 static struct arena *arena;
@@ -90,6 +90,8 @@ static const struct {
 		"sender", "=x@b.cc" },
 	{ "test|--client=::1|--sender|--x@b.cc|--recipient|a@b.cc",
 		COMMAND_test, "size", NULL },
+	{ "dmarc|check|--from|a.b|--dkim|x:1|--dkim=y:2", COMMAND_dmarc_check,
+		"dkim", "y:2" },
 	{ "config|check", COMMAND_config_check, "file", NULL },
 	{ "help|greylist|list", COMMAND_help, "subcommand", "list" },
 };
@@ -107,6 +109,36 @@ START_TEST(understands_words)
 		good[_i].value != NULL);
 	if (good[_i].value != NULL)
 		ck_assert(slice_eq_text(value, good[_i].value));
+}
+END_TEST
+
+START_TEST(keeps_all_values_of_an_option)
+{
+	ck_assert_int_eq(parse("dmarc|check|--from|a.b|--dkim|x|--spf|s|"
+			       "dkim=y|--dkim=z"),
+		0);
+	ck_assert_uint_eq(request.n_repeated, 3);
+	ck_assert(slice_eq_text(request.repeated[0], "x"));
+	ck_assert(slice_eq_text(request.repeated[1], "y"));
+	ck_assert(slice_eq_text(request.repeated[2], "z"));
+	ck_assert_int_eq(parse("dmarc|check|--from|a.b|--spf|s|--spf|s"), 0);
+	ck_assert_uint_eq(request.n_repeated, 0);
+}
+END_TEST
+
+START_TEST(an_option_is_not_repeated_for_ever)
+{
+	char line[512];
+	int len = snprintf(line, sizeof(line), "dmarc|check|--from|a.b");
+
+	for (int i = 0; i < COMMAND_REPEATED_MAX; i++)
+		len += snprintf(line + len, sizeof(line) - (size_t)len,
+			"|--dkim|x");
+	ck_assert_int_eq(parse(line), 0);
+	ck_assert_uint_eq(request.n_repeated, COMMAND_REPEATED_MAX);
+	(void)snprintf(line + len, sizeof(line) - (size_t)len, "|--dkim|x");
+	ck_assert_int_lt(parse(line), 0);
+	ck_assert_str_eq(err, "--dkim may be given 8 times");
 }
 END_TEST
 
@@ -365,6 +397,8 @@ static void
 add_tests(TCase *tcase)
 {
 	tcase_add_loop_test(tcase, understands_words, 0, COUNT_OF(good));
+	tcase_add_test(tcase, keeps_all_values_of_an_option);
+	tcase_add_test(tcase, an_option_is_not_repeated_for_ever);
 	tcase_add_loop_test(tcase, says_what_is_wrong_with_words, 0,
 		COUNT_OF(bad));
 	tcase_add_test(tcase, hides_what_has_no_summary);
