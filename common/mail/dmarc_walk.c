@@ -241,7 +241,7 @@ list_steps(struct slice domain, struct slice out[DMARC_WALK_MAX])
 	return n;
 }
 
-/* The name one label below another, on the way to a domain. */
+/* The name one label below another, on the way to a domain; or itself. */
 static struct slice
 child_towards(struct slice name, struct slice domain)
 {
@@ -261,8 +261,7 @@ organization_of(const struct dmarc_walk *walk)
 	if (walk->n_records == 0)
 		return walk->domain;
 	top = walk->records[walk->n_records - 1];
-	if (top->record.psd == DMARC_PSD_YES &&
-		!slice_eq(top->domain, walk->domain))
+	if (top->record.psd == DMARC_PSD_YES)
 		return child_towards(top->domain, walk->domain);
 	return top->domain;
 }

@@ -559,6 +559,12 @@ static const struct row problems[] = {
 		"from=a.example.com",
 		"temperror (np=reject of example.com) since a.example.com: it "
 		"is down" },
+	{ "which is not always np",
+		RECORD("example.com",
+			"p=reject; np=none") "a.example.com A! it is down\n",
+		"from=a.example.com",
+		"temperror (p=reject of example.com) since a.example.com: it "
+		"is down" },
 	{ "of two that are possible",
 		ALL_THREE "_dmarc.b.a.example.com TXT! it is down\n",
 		"from=a.example.com spf=pass:b.a.example.com",
