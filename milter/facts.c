@@ -141,7 +141,7 @@ evaluate(struct facts_spf *spf, struct arena *arena)
 {
 	struct milter_facts *facts = spf->facts;
 	const struct config *config = facts->config;
-	struct spf_check_config bounds = {
+	struct dns_session_config bounds = {
 		.deadline_ms = config->spf.timeout_ms,
 		.question_ms = config->dns.timeout_ms,
 	};

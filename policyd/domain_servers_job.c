@@ -415,7 +415,7 @@ void
 domain_start_job(struct domain *domain, bool is_plan)
 {
 	struct domain_servers *servers = domain->servers;
-	const struct spf_check_config config = {
+	const struct dns_session_config config = {
 		.deadline_ms = LOOK_UP_MS,
 		.question_ms = servers->sources->config->dns.timeout_ms,
 		.payer = SLICE(""),

@@ -60,7 +60,7 @@ on_done(void *arg, const struct spf_outcome *outcome, const struct spf *spf)
 static void
 begin_one(void)
 {
-	const struct spf_check_config config = { .deadline_ms = TIMEOUT_MS,
+	const struct dns_session_config config = { .deadline_ms = TIMEOUT_MS,
 		.question_ms = TIMEOUT_MS };
 	struct spf_input input = { .local = SLICE("user"),
 		.helo = SLICE("mx.example") };
