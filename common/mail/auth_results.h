@@ -65,11 +65,12 @@ struct auth_results {
  *  - if our id is a word of a comment before the first ";", or something
  *    there is encoded (RFC 2047) or has a backslash: programs disagree about
  *    where a comment ends;
- *  - if any character in the whole field is not to be shown, such as a CR, a
- *    NUL, U+2028 or what is not UTF-8: programs disagree about where a field
- *    ends.
+ *  - if there is a line of blanks, or any character in the whole field is not
+ *    to be shown, such as a CR, a NUL, U+2028 or what is not UTF-8: programs
+ *    disagree about where a field ends.
  *
- * Another name that only begins or ends with our id is another id.
+ * Another name that only begins or ends with our id is another id. Ours has
+ * 1024 octets at most, and some beside a dot.
  */
 bool auth_results_claim(struct slice value, struct slice authserv_id);
 

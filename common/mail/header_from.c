@@ -20,7 +20,7 @@ struct list {
 	const char *err;
 };
 
-/* The last one: what the lexer stumbles over there explains more. */
+/* Ends the reading. What the lexer stumbles over there explains more. */
 static bool
 fail(struct list *list, const char *what)
 {

@@ -112,7 +112,8 @@ read_field(struct arena *arena, struct slice value)
 	}
 	if (slice_case_eq(slice_trim(results.authserv_id), SLICE(OURS)))
 		assert(is_claim);
-	if (!is_claim) /* then it is what everybody reads */
+	/* Then it is what everybody reads; a name is more than a dot. */
+	if (!is_claim && results.authserv_id.len > 1)
 		assert(auth_results_claim(value, results.authserv_id));
 	there_and_back(arena, &results);
 }
