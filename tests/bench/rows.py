@@ -52,6 +52,7 @@ class Bench:
         self.few = few
         self.many = many
         self.site = site
+        self.has_site = False  # its rows are in the database
         self.echo_port = echo_port
         self.status = Status(database)
 
