@@ -10,7 +10,7 @@ from harness.daemon import WITH_SPF
 from harness.dns import Answer, DnsServer
 from rows import CONNECTIONS, Row, Stopping, number, per_second
 from servers import SPF_LOAD, Failure, cpu_seconds, load
-from site_runs import REQUESTS_OF_A_MESSAGE, need_site, write_messages
+from site_runs import REQUESTS_OF_A_MESSAGE, make_site, write_messages
 
 # Domains that are asked for again and again: their answers are cached.
 DOMAINS = 200
@@ -55,7 +55,7 @@ class AnyName(collections.UserDict):
 def messages(bench):
     daemon = bench.site
     bench.forget_mail()
-    need_site(bench)
+    make_site(bench)
     path = os.path.join(daemon.directory, "messages")
     n = bench.counts.messages
     with DnsServer() as dns:
