@@ -104,21 +104,11 @@ append_base64(struct str *out, struct slice bytes)
 	}
 }
 
-static bool
-is_ascii(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++) {
-		if ((unsigned char)text.ptr[i] > 127)
-			return false;
-	}
-	return true;
-}
-
 /* Text that is not ASCII, or could be taken for an encoded word itself. */
 static bool
 needs_words(struct slice text)
 {
-	return !is_ascii(text) ||
+	return !slice_is_ascii(text) ||
 	       (text.len >= 2 && memmem(text.ptr, text.len, "=?", 2) != NULL);
 }
 
@@ -235,7 +225,7 @@ id_domain(struct slice sender)
 		slice_from(sender, (size_t)(slice_find_last(sender, '@') + 1));
 
 	if (domain.len == sender.len || !smtp_address_is_safe(domain) ||
-		!is_ascii(domain) || slice_has_byte(domain, '['))
+		!slice_is_ascii(domain) || slice_has_byte(domain, '['))
 		return SLICE("localhost");
 	return domain;
 }

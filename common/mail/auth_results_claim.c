@@ -19,15 +19,6 @@ struct head {
 
 /* --- characters --------------------------------------------------------- */
 
-static bool
-is_ascii(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.ptr[i] > 0x7f)
-			return false;
-	return true;
-}
-
 /* White space and what may be shown, in UTF-8. */
 static bool
 is_text(struct slice value)
@@ -125,7 +116,7 @@ is_ours(struct arena *scratch, const struct header_token *id, struct slice ours)
 		text = header_unquote(scratch, text);
 	if (text.len == 0 || encoded_word_is_in(text))
 		return true;
-	if (is_ascii(text))
+	if (slice_is_ascii(text))
 		return has_name(text, ours);
 	return !idn_to_ascii(scratch, text, &text) || !is_name(text) ||
 	       has_name(text, ours);
