@@ -22,16 +22,23 @@
 #define STACK_BYTES ((size_t)256 << 10)
 #endif
 
-#define ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_SETSYMLIST)
-/* What is not needed yet. A signature will want the body. */
-#define UNWANTED (SMFIP_NOBODY | SMFIP_NODATA | SMFIP_NOUNKNOWN | SMFIP_NORCPT)
-/* What needs no answer: nothing is decided before the end of the message. */
-#define SILENT (SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_HDR | SMFIP_NR_EOH)
+#define ACTIONS  (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_SETSYMLIST)
+#define UNWANTED (SMFIP_NODATA | SMFIP_NOUNKNOWN)
+/*
+ * What needs no answer: nothing is decided before the end of the message. A
+ * piece of the body is answered, so that the rest need not be sent.
+ */
+#define SILENT                                                          \
+	(SMFIP_NR_HELO | SMFIP_NR_MAIL | SMFIP_NR_RCPT | SMFIP_NR_HDR | \
+		SMFIP_NR_EOH)
 
 /* Of one connection; libmilter keeps it for us (smfi_setpriv). */
 struct front_session {
 	struct session *session;
 	bool is_silent; /* the other side knows SILENT */
+	bool can_skip;  /* and SMFIS_SKIP, for the rest of a body */
+	/* It tells what stands behind a colon with its blank, and takes it. */
+	bool has_blanks;
 	bool is_served; /* or else what comes is not looked at */
 };
 
@@ -150,7 +157,9 @@ on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps,
 	(void)reserved1;
 	*wanted0 = *wanted1 = 0;
 	*wanted_actions = ACTIONS & actions;
-	*wanted_steps = UNWANTED & steps;
+	*wanted_steps = (UNWANTED | SMFIP_HDR_LEADSPC | SMFIP_SKIP) & steps;
+	front->has_blanks = (steps & SMFIP_HDR_LEADSPC) != 0;
+	front->can_skip = (steps & SMFIP_SKIP) != 0;
 	front->is_silent = (steps & SILENT) == SILENT;
 	if (front->is_silent)
 		*wanted_steps |= SILENT;
@@ -211,19 +220,56 @@ on_mail(SMFICTX *ctx, char **words)
 }
 
 static sfsistat
-on_header(SMFICTX *ctx, char *name, char *value)
+on_recipient(SMFICTX *ctx, char **words)
 {
 	struct front_session *front = front_of(ctx);
 
 	if (front->is_served)
-		session_header(front->session, slice_of(name), slice_of(value));
+		session_recipient(front->session,
+			without_brackets(slice_of(words[0])));
+	return go_on(front);
+}
+
+/*
+ * Who does not tell of the blank behind the colon has taken one away, and puts
+ * one there again.
+ */
+static sfsistat
+on_header(SMFICTX *ctx, char *name, char *value)
+{
+	struct front_session *front = front_of(ctx);
+	struct str text;
+
+	if (!front->is_served)
+		return go_on(front);
+	str_init(&text, strlen(value) + 1);
+	if (!front->has_blanks)
+		str_append_char(&text, ' ');
+	str_append_slice(&text, slice_of(value));
+	session_header(front->session, slice_of(name), str_slice(&text));
+	str_free(&text);
 	return go_on(front);
 }
 
 static sfsistat
 on_end_of_header(SMFICTX *ctx)
 {
-	return go_on(front_of(ctx));
+	struct front_session *front = front_of(ctx);
+
+	if (front->is_served)
+		session_header_end(front->session);
+	return go_on(front);
+}
+
+static sfsistat
+on_body(SMFICTX *ctx, unsigned char *bytes, size_t n)
+{
+	const struct front_session *front = front_of(ctx);
+	const struct slice body = { (const char *)bytes, n };
+
+	if (front->is_served && session_body(front->session, body))
+		return SMFIS_CONTINUE;
+	return front->can_skip ? SMFIS_SKIP : SMFIS_CONTINUE;
 }
 
 /* From the last: where those behind one that goes are counted anew. */
@@ -243,23 +289,34 @@ remove_forged(SMFICTX *ctx, const struct session *session)
 	return 0;
 }
 
-/* On top of the message, above our own Received (RFC 8601, 5). */
+/*
+ * On top of the message, above our own Received (RFC 8601, 5). The value begins
+ * with a blank, which the other side puts there itself if it does not tell of
+ * them.
+ */
+static int
+insert(SMFICTX *ctx, const char *name, struct slice value)
+{
+	const struct front_session *front = smfi_getpriv(ctx);
+	char *field = slice_strdup(slice_of(name));
+	char *text =
+		slice_strdup(front->has_blanks ? value : slice_from(value, 1));
+	const int status = smfi_insheader(ctx, 0, field, text);
+
+	x_free(text);
+	x_free(field);
+	return status == MI_FAILURE ? -1 : 0;
+}
+
 static int
 change(SMFICTX *ctx, const struct session *session,
 	const struct judgement *judgement)
 {
-	char name[] = AUTH_RESULTS_NAME;
-	char *value;
-	int status;
-
 	if (judgement->removes_forged && remove_forged(ctx, session) < 0)
 		return -1;
 	if (judgement->results.len == 0)
 		return 0;
-	value = slice_strdup(judgement->results);
-	status = smfi_insheader(ctx, 0, name, value);
-	x_free(value);
-	return status == MI_FAILURE ? -1 : 0;
+	return insert(ctx, AUTH_RESULTS_NAME, judgement->results);
 }
 
 /* libmilter's text is a format: a percent sign is doubled. */
@@ -356,8 +413,10 @@ set_up(int listening_fd)
 		.xxfi_connect = on_connect,
 		.xxfi_helo = on_helo,
 		.xxfi_envfrom = on_mail,
+		.xxfi_envrcpt = on_recipient,
 		.xxfi_header = on_header,
 		.xxfi_eoh = on_end_of_header,
+		.xxfi_body = on_body,
 		.xxfi_eom = on_end_of_message,
 		.xxfi_abort = on_abort,
 		.xxfi_close = on_close,

@@ -106,8 +106,7 @@ write_field(struct arena *arena, const struct judge_input *input,
 		return field;
 	str_init(&text, RESULTS_MAX);
 	auth_results_write(&results, &text);
-	/* libmilter puts the blank behind the colon. */
-	field = slice_copy(arena, slice_trim(str_slice(&text)));
+	field = slice_copy(arena, str_slice(&text));
 	str_free(&text);
 	return field;
 }

@@ -60,7 +60,7 @@ struct judgement {
 	enum judge_action action;
 	/* Of a refusal: "550", "5.6.0", text. */
 	const char *code, *status, *text;
-	/* Of Authentication-Results; "" for no such field. */
+	/* Of Authentication-Results, a blank first; "" for no such field. */
 	struct slice results;
 	bool removes_forged;
 	const char *iprev; /* result; "" when it was not looked at */

@@ -214,6 +214,27 @@ session_header(struct session *session, struct slice name, struct slice value)
 		add_forged(message);
 }
 
+void
+session_recipient(struct session *session, struct slice recipient)
+{
+	(void)session;
+	(void)recipient;
+}
+
+void
+session_header_end(struct session *session)
+{
+	(void)session;
+}
+
+bool
+session_body(struct session *session, struct slice bytes)
+{
+	(void)session;
+	(void)bytes;
+	return false;
+}
+
 bool
 session_forged(const struct session *session, size_t i, size_t *number)
 {

@@ -52,8 +52,14 @@ struct session_login {
 /* Begins a message. sender without brackets. */
 void session_mail(struct session *session, struct slice sender,
 	const struct session_login *login);
+/* Without brackets; those that Postfix has taken. */
+void session_recipient(struct session *session, struct slice recipient);
+/* value is all that stands behind the colon, its blank and folding included. */
 void session_header(struct session *session, struct slice name,
 	struct slice value);
+void session_header_end(struct session *session);
+/* The next bytes of the body. False: the rest of it need not be told. */
+bool session_body(struct session *session, struct slice bytes);
 /*
  * The end of the message: waits for what was asked, until the time of the
  * settings is over. out is valid until the next message or session_free().

@@ -260,6 +260,8 @@ struct config {
 		char *user;                 /* "" for policyd's */
 		char *authserv_id;          /* "" for the host name */
 		bool auth;                  /* say who has logged in */
+		/* It judges in place of smtpd_end_of_data_restrictions. */
+		bool end_of_message;
 		enum rule_on_error on_error;
 		char *message; /* of a deferral */
 		uint64_t timeout_ms;

@@ -283,7 +283,7 @@ check_spf(struct check *check)
 
 /* A token of RFC 2045, 5.1, as a name has it: nothing that would be quoted. */
 static void
-check_milter(struct check *check)
+check_authserv_id(struct check *check)
 {
 	char *const *id = &check->config->milter.authserv_id;
 
@@ -293,6 +293,18 @@ check_milter(struct check *check)
 		report(check, id, id, "is not a name such as mx.example.com");
 		return;
 	}
+}
+
+static void
+check_milter(struct check *check)
+{
+	const bool *end = &check->config->milter.end_of_message;
+
+	check_authserv_id(check);
+	if (*end && !config_has_milter(check->config))
+		report(check, end, end,
+			"nobody would judge there without a milter: set "
+			"milter.listen, too");
 }
 
 static void

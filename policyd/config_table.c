@@ -523,6 +523,8 @@ static const struct config_setting settings[] = {
 		"our name in Authentication-Results; empty for the host name"),
 	YES_NO("milter", "auth", milter.auth, "yes", 0,
 		"say in the message which login sent it"),
+	YES_NO("milter", "end_of_message", milter.end_of_message, "no", 0,
+		"judge limits of messages here, not in smtpd_end_of_data_restrictions"),
 	CHOICE("milter", "on_error", milter.on_error, "accept",
 		on_error_choices, 0,
 		"what to do when something is not known in time"),

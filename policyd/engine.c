@@ -227,7 +227,7 @@ ask(struct decision *decision, enum rule_id id, struct config_rule setting)
 	struct rule_trace *trace = &decision->trace[id];
 	enum rule_status status;
 
-	if ((rule->stages & decision->req.stage) == 0)
+	if ((rule->stages & decision->req.rule_stages) == 0)
 		return NEXT_RULE;
 	trace->mode = setting.mode;
 	if (setting.mode == RULE_MODE_OFF) {

@@ -61,7 +61,7 @@ static bool
 has_sender(enum stage stage)
 {
 	return (stage & (STAGE_MAIL | STAGE_RCPT | STAGE_DATA |
-				STAGE_END_OF_MESSAGE)) != 0;
+				STAGE_END_OF_MESSAGE | STAGE_MESSAGE)) != 0;
 }
 
 static void

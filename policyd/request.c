@@ -23,6 +23,7 @@ static const struct {
 	{ "RCPT", STAGE_RCPT },
 	{ "DATA", STAGE_DATA },
 	{ "END-OF-MESSAGE", STAGE_END_OF_MESSAGE },
+	{ "MESSAGE", STAGE_MESSAGE },
 };
 
 #define N_STAGES (sizeof(stages) / sizeof(stages[0]))
@@ -78,6 +79,18 @@ stage_name(enum stage stage)
 	return "OTHER";
 }
 
+static unsigned
+rule_stages(const struct request *req)
+{
+	const bool is_milters = req->config->milter.end_of_message;
+
+	if (req->stage == STAGE_END_OF_MESSAGE && is_milters)
+		return 0;
+	if (req->stage == STAGE_MESSAGE && is_milters)
+		return STAGE_MESSAGE | STAGE_END_OF_MESSAGE;
+	return req->stage;
+}
+
 static bool
 is_trusted(const struct request *req)
 {
@@ -107,6 +120,43 @@ read_number(struct slice text, uint64_t max)
 	return num_parse_u64(slice_part(text, 0, 1), 9, &number) ? max : 0;
 }
 
+/* All addresses that an attribute gives, line by line. */
+static const struct address *
+read_addresses(struct request *req, enum attribute attribute, struct slice text,
+	struct slice delimiters, size_t *n)
+{
+	struct address *out = NULL;
+	struct slice line, name;
+	size_t size = 0;
+
+	for (struct slice rest = text; slice_split(&rest, '\n', &line);)
+		size += slice_split(&line, '=', &name) &&
+			slice_eq(name, names[attribute]);
+	if (size > REQUEST_RECIPIENTS_MAX)
+		size = REQUEST_RECIPIENTS_MAX;
+	out = arena_new_array(req->arena, size, struct address);
+	*n = 0;
+	while (*n < size && slice_split(&text, '\n', &line))
+		if (slice_split(&line, '=', &name) &&
+			slice_eq(name, names[attribute]))
+			out[(*n)++] =
+				address_parse(req->arena, line, delimiters);
+	return out;
+}
+
+/* What a message has several of. */
+static void
+read_message(struct request *req, struct slice text)
+{
+	const struct slice delimiters =
+		slice_of(req->config->mail.recipient_delimiters);
+
+	req->recipients = read_addresses(req, ATTRIBUTE_recipient, text,
+		delimiters, &req->n_recipients);
+	req->authors = read_addresses(req, ATTRIBUTE_header_from, text,
+		delimiters, &req->n_authors);
+}
+
 static void
 interpret(struct request *req)
 {
@@ -115,6 +165,7 @@ interpret(struct request *req)
 		slice_of(req->config->mail.recipient_delimiters);
 
 	req->stage = stage_parse(attribute[ATTRIBUTE_protocol_state]);
+	req->rule_stages = rule_stages(req);
 	req->sender = address_parse(req->arena, attribute[ATTRIBUTE_sender],
 		delimiters);
 	req->recipient = address_parse(req->arena,
@@ -148,7 +199,8 @@ request_parse(struct request *req, struct arena *arena,
 		*err = "a NUL byte";
 		return -1;
 	}
-	if (read_lines(req, slice_copy(arena, text), err) < 0)
+	text = slice_copy(arena, text);
+	if (read_lines(req, text, err) < 0)
 		return -1;
 	if (!slice_eq(req->attribute[ATTRIBUTE_request],
 		    SLICE("smtpd_access_policy"))) {
@@ -160,6 +212,8 @@ request_parse(struct request *req, struct arena *arena,
 		return -1;
 	}
 	interpret(req);
+	if (req->stage == STAGE_MESSAGE)
+		read_message(req, text);
 	return 0;
 }
 

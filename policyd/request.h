@@ -33,6 +33,11 @@ enum stage {
 	STAGE_DATA = 16,
 	STAGE_END_OF_MESSAGE = 32,
 	STAGE_OTHER = 64, /* VRFY, ETRN */
+	/*
+	 * Of our own milter, not of Postfix: the message is there, with all its
+	 * recipients and who its header says has written it.
+	 */
+	STAGE_MESSAGE = 128,
 };
 
 /* More of a size than this is this: sums of sizes must not overflow. */
@@ -52,6 +57,11 @@ struct request {
 	struct arena *arena;
 	const struct config *config; /* in force when the request came */
 	enum stage stage;
+	/*
+	 * Which rules are asked: those of the stage; and those of
+	 * END-OF-MESSAGE at MESSAGE, if the milter judges in its place.
+	 */
+	unsigned rule_stages;
 	int64_t now;                             /* wall clock, seconds */
 	struct slice attribute[ATTRIBUTE_COUNT]; /* as received */
 	struct address sender, recipient, login; /* login: sasl_username */
@@ -60,12 +70,16 @@ struct request {
 	uint64_t size_bytes;
 	unsigned recipient_count;
 	/*
-	 * The recipients of the message. At RCPT: recipient. Later: recipient
+	 * The recipients of the message. At RCPT: recipient. At MESSAGE: each
+	 * recipient, which is there once for each of them. Otherwise: recipient
 	 * if Postfix names it, else those seen at RCPT under this instance;
 	 * none when they are not known.
 	 */
 	const struct address *recipients;
 	size_t n_recipients;
+	/* At MESSAGE: the addresses in From: (RFC 5322, 3.6.2). */
+	const struct address *authors;
+	size_t n_authors;
 };
 
 /*
@@ -73,7 +87,8 @@ struct request {
  * ends it). Sets everything but recipients beyond the one named. Returns 0,
  * or -1 with the reason in *err when it is no policy request: a line without
  * "=", a NUL byte, no request=smtpd_access_policy, no protocol_state. A
- * repeated attribute: the last one counts. Does not take over the arena.
+ * repeated attribute: the last one counts, but for those which say what there
+ * may be several of at MESSAGE. Does not take over the arena.
  */
 int request_parse(struct request *req, struct arena *arena,
 	const struct config *config, int64_t now, struct slice text,

@@ -348,6 +348,10 @@ static const struct {
 		"[milter] listen: is a socket of policy_listen, too" },
 	{ "no name for the milter", "[milter]\nauthserv_id = a;b\n", 2,
 		"[milter] authserv_id: is not a name such as mx.example.com" },
+	{ "end of message without a milter", "[milter]\nend_of_message = yes\n",
+		2,
+		"[milter] end_of_message: nobody would judge there without a "
+		"milter: set milter.listen, too" },
 	{ "TLS twice", "[notify]\nsmtp_url = smtps://x\nstarttls = yes\n", 3,
 		"[notify] starttls: is for smtp://; smtps:// is encrypted from "
 		"the start" },

@@ -60,13 +60,13 @@ START_TEST(says_what_is_known_of_a_stranger)
 	struct judge_input input = stranger();
 
 	assert_results(&input,
-		"mx.example.com;\n spf=pass smtp.mailfrom=a@example.net;"
+		" mx.example.com;\n spf=pass smtp.mailfrom=a@example.net;"
 		"\n spf=none smtp.helo=mx.example.net;"
 		"\n iprev=pass policy.iprev=192.0.2.1");
 	input.client_name = SLICE("unknown");
 	input.spf.known = JUDGE_NOT_ASKED;
 	assert_results(&input,
-		"mx.example.com;\n spf=none smtp.helo=mx.example.net;"
+		" mx.example.com;\n spf=none smtp.helo=mx.example.net;"
 		"\n iprev=fail policy.iprev=192.0.2.1");
 }
 END_TEST
@@ -76,11 +76,11 @@ static const struct {
 	const char *expected;
 } nameless[] = {
 	{ { JUDGE_KNOWN, FACTS_NAMES_NONE },
-		"mx.example.com;\n iprev=permerror policy.iprev=192.0.2.1" },
+		" mx.example.com;\n iprev=permerror policy.iprev=192.0.2.1" },
 	{ { JUDGE_KNOWN, FACTS_NAMES_FAILED },
-		"mx.example.com;\n iprev=temperror policy.iprev=192.0.2.1" },
+		" mx.example.com;\n iprev=temperror policy.iprev=192.0.2.1" },
 	{ { JUDGE_LATE, FACTS_NAMES_SOME },
-		"mx.example.com;\n iprev=temperror policy.iprev=192.0.2.1" },
+		" mx.example.com;\n iprev=temperror policy.iprev=192.0.2.1" },
 	{ { JUDGE_KNOWN, FACTS_NAMES_SOME }, "" },
 	{ { JUDGE_NOT_ASKED, FACTS_NAMES_SOME }, "" },
 };
@@ -113,7 +113,7 @@ START_TEST(says_who_has_logged_in)
 	input.spf.known = input.spf_helo.known = JUDGE_NOT_ASKED;
 	input.login = SLICE("b;c@example.com");
 	assert_results(&input,
-		"mx.example.com;\n auth=pass smtp.auth=\"b;c@example.com\"");
+		" mx.example.com;\n auth=pass smtp.auth=\"b;c@example.com\"");
 	input.settings = &deferring;
 	assert_results(&input, "");
 }
@@ -143,7 +143,7 @@ START_TEST(what_is_late_is_a_temporary_error_or_defers)
 
 	input.spf_helo.known = JUDGE_LATE;
 	assert_results(&input,
-		"mx.example.com;\n spf=pass smtp.mailfrom=a@example.net;"
+		" mx.example.com;\n spf=pass smtp.mailfrom=a@example.net;"
 		"\n spf=temperror (not known in time) "
 		"smtp.helo=mx.example.net;"
 		"\n iprev=pass policy.iprev=192.0.2.1");

@@ -79,7 +79,7 @@ START_TEST(asks_as_soon_as_it_knows_what)
 	out = end_message();
 	ck_assert_int_eq(out.action, JUDGE_ACCEPT);
 	ck_assert_str_eq(out.results.ptr,
-		"mx.example.com;\n spf=pass smtp.mailfrom=a@example.net;"
+		" mx.example.com;\n spf=pass smtp.mailfrom=a@example.net;"
 		"\n spf=pass smtp.helo=h.example;"
 		"\n iprev=pass policy.iprev=192.0.2.1");
 	ck_assert_uint_eq(fake_milter.n_told, 1);
@@ -113,7 +113,7 @@ START_TEST(asks_for_names_that_postfix_has_not)
 	for (size_t i = 0; i < 2; i++) {
 		mail_from(SLICE(""), "");
 		ck_assert_str_eq(end_message().results.ptr,
-			"mx.example.com;"
+			" mx.example.com;"
 			"\n iprev=permerror policy.iprev=192.0.2.1");
 		ck_assert_str_eq(fake_milter.asked, "client; ");
 	}
@@ -123,7 +123,7 @@ START_TEST(asks_for_names_that_postfix_has_not)
 	ck_assert_int_eq(connect_as("192.0.2.1", "unknown"), SESSION_SERVE);
 	mail_from(SLICE(""), "");
 	ck_assert_str_eq(end_message().results.ptr,
-		"mx.example.com;\n iprev=temperror policy.iprev=192.0.2.1");
+		" mx.example.com;\n iprev=temperror policy.iprev=192.0.2.1");
 	ck_assert(fake_milter.told.was_late);
 }
 END_TEST
@@ -137,7 +137,7 @@ START_TEST(asks_nothing_of_those_it_knows)
 	ck_assert_uint_eq(end_message().results.len, 0);
 	mail_from(SLICE("a@example.net"), "b@example.com");
 	ck_assert_str_eq(end_message().results.ptr,
-		"mx.example.com;\n auth=pass (PLAIN) smtp.auth=b@example.com");
+		" mx.example.com;\n auth=pass (PLAIN) smtp.auth=b@example.com");
 	ck_assert_str_eq(fake_milter.asked, "");
 }
 END_TEST
@@ -148,7 +148,7 @@ START_TEST(waits_at_the_end_only_and_not_for_ever)
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
 	mail_from(SLICE("a@example.net"), "");
 	ck_assert_str_eq(end_message().results.ptr,
-		"mx.example.com;\n spf=temperror (not known in time) "
+		" mx.example.com;\n spf=temperror (not known in time) "
 		"smtp.mailfrom=a@example.net;"
 		"\n iprev=pass policy.iprev=192.0.2.1");
 	ck_assert(fake_milter.told.was_late);
@@ -181,7 +181,7 @@ END_TEST
 
 START_TEST(numbers_what_is_forged)
 {
-	static const struct slice ours = SLICE_INIT("mx.example.com; a=b");
+	static const struct slice ours = SLICE_INIT(" mx.example.com; a=b");
 	static const struct slice others = SLICE_INIT("example.com; a=b");
 
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);

@@ -5,7 +5,8 @@ import socket
 import struct
 
 ACTIONS = 0x1ff
-STEPS = 0x1fffff
+# All but SMFIP_HDR_LEADSPC, which Postfix offers: values are without the blank.
+STEPS = 0x0fffff
 # Of the steps: no answer to anything before the end of the message.
 SILENT = 0x00002000 | 0x00004000 | 0x00008000 | 0x00010000 | 0x00000080 \
     | 0x00040000
@@ -75,6 +76,7 @@ class Milter:
 
     def message(self, sender="a@pass.example", fields=()):
         self.say("M", "<%s>" % sender)
+        self.say("R", "<b@example.com>")
         for name, value in fields:
             self.say("L", name, value)
         self.say("N")
