@@ -17,6 +17,7 @@
 #include "common/mail/ip.h"
 #include "common/mail/spf_record.h"
 #include "milter/bridge.h"
+#include "milter/signing.h"
 
 struct config;
 struct dns;
@@ -26,9 +27,12 @@ struct milter_facts;
 /* Of a name of a client, HELO and an address; what is longer is refused. */
 #define FACTS_TEXT_MAX  2047u
 #define FACTS_REPLY_MAX 400u
+/* Domains and selectors of a message's keys; the log cuts what is longer. */
+#define FACTS_SIGNED_MAX 600u
 
 /* What a session goes by, from its start to its end. */
 struct milter_settings {
+	struct signing_settings signing;
 	char authserv_id[256];
 	bool adds_auth;
 	bool is_deferring; /* on_error = defer */
@@ -48,6 +52,9 @@ struct facts_session {
 	bool is_admitted; /* or there are too many */
 	bool is_trusted;
 	struct milter_settings settings;
+	/* What the settings point to; the loop's. */
+	struct config *config;
+	struct dkim_field *fields; /* NULL: the usual ones */
 };
 
 struct facts_session *facts_ask_session(struct milter_facts *facts,
@@ -84,6 +91,11 @@ struct facts_ptr {
 struct facts_ptr *facts_ask_ptr(struct milter_facts *facts,
 	const struct ip *client);
 
+/* The keys of a domain: milter/facts_keys.h. */
+struct facts_keys;
+struct facts_keys *facts_ask_keys(struct milter_facts *facts,
+	struct slice domain);
+
 /* What became of a message, for the log and the metrics. */
 struct facts_report {
 	struct ip client;
@@ -92,6 +104,9 @@ struct facts_report {
 	/* Names of results; "" for what was not asked. */
 	const char *spf, *spf_helo, *iprev;
 	const char *action;
+	/* Keys of its signatures, or why it has none; both "": a stranger. */
+	char signed_with[FACTS_SIGNED_MAX + 1];
+	const char *unsigned_why;
 	size_t n_removed; /* header fields */
 	bool was_late;    /* something was not known in time */
 };

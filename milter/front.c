@@ -314,6 +314,10 @@ change(SMFICTX *ctx, const struct session *session,
 {
 	if (judgement->removes_forged && remove_forged(ctx, session) < 0)
 		return -1;
+	for (size_t i = 0; i < judgement->n_signatures; i++)
+		if (insert(ctx, DKIM_SIGNATURE_NAME, judgement->signatures[i]) <
+			0)
+			return -1;
 	if (judgement->results.len == 0)
 		return 0;
 	return insert(ctx, AUTH_RESULTS_NAME, judgement->results);

@@ -145,6 +145,18 @@ judge_message(struct arena *arena, const struct judge_input *input,
 	out->removes_forged = !input->is_trusted && input->n_forged > 0;
 }
 
+void
+judge_signing(const struct milter_settings *settings,
+	const struct signing_result *result, struct judgement *out)
+{
+	if (result->is_failed && settings->signing.is_deferring) {
+		refuse(out, JUDGE_DEFER, "4.7.1", settings->message);
+		return;
+	}
+	out->signatures = result->signatures;
+	out->n_signatures = result->n;
+}
+
 const char *
 judge_action_name(enum judge_action action)
 {

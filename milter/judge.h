@@ -63,6 +63,9 @@ struct judgement {
 	/* Of Authentication-Results, a blank first; "" for no such field. */
 	struct slice results;
 	bool removes_forged;
+	/* Of DKIM-Signature fields, the same. */
+	const struct slice *signatures;
+	size_t n_signatures;
 	const char *iprev; /* result; "" when it was not looked at */
 	bool was_late;
 };
@@ -70,6 +73,13 @@ struct judgement {
 /* Texts are in the arena, or in the input. */
 void judge_message(struct arena *arena, const struct judge_input *input,
 	struct judgement *out);
+
+/*
+ * What signing it has come to, for a message that was to be accepted: it goes
+ * on with its signatures, or, if there was a fault, as the settings say.
+ */
+void judge_signing(const struct milter_settings *settings,
+	const struct signing_result *result, struct judgement *out);
 
 /* Whether Postfix has neither of the names. */
 bool judge_is_nameless(struct slice client_name, struct slice client_ptr);

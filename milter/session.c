@@ -2,9 +2,13 @@
 
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/mail/auth_results.h"
+#include "common/mail/header_from.h"
 #include "milter/facts.h"
+#include "milter/facts_keys.h"
+#include "milter/signing.h"
 
 /* How long a client waits for the loop to take it in. */
 #define WELCOME_MS 5000
@@ -21,6 +25,11 @@ struct message {
 	size_t n_results;
 	size_t *forged, n_forged, forged_size;
 	bool is_over_limit;
+	bool is_ours;      /* it is to be signed */
+	struct slice from; /* the first one, if it is */
+	size_t n_from;
+	bool has_header;         /* the whole of it */
+	struct facts_keys *keys; /* NULL: not asked */
 };
 
 struct session {
@@ -32,6 +41,7 @@ struct session {
 	struct facts_ptr *ptr;      /* NULL: not asked */
 	bool is_over_limit;         /* one of its texts is too long */
 	struct message message;
+	struct signing *signing; /* NULL until there is something to sign */
 	struct arena *arena, *message_arena;
 };
 
@@ -58,6 +68,8 @@ void
 session_abort(struct session *session)
 {
 	forget_spf(&session->message.spf);
+	if (session->message.keys != NULL)
+		bridge_release(&session->message.keys->call);
 	x_free(session->message.forged);
 	session->message = (struct message){ .n_fields = 0 };
 	arena_reset(session->message_arena);
@@ -74,6 +86,7 @@ session_free(struct session *session)
 		bridge_release(&session->ptr->call);
 	if (session->admission != NULL)
 		bridge_release(&session->admission->call);
+	signing_free(session->signing);
 	arena_free(session->message_arena);
 	arena_free(session->arena);
 	x_free(session);
@@ -165,6 +178,24 @@ is_stranger(const struct session *session)
 	       session->message.login.len == 0;
 }
 
+/* A login brings what it likes; what a trusted client has may be ours. */
+static void
+start_signing(struct session *session)
+{
+	const struct milter_settings *settings = &session->admission->settings;
+	struct message *message = &session->message;
+
+	if (!settings->signing.is_on || is_stranger(session) ||
+		message->is_over_limit)
+		return;
+	if (session->signing == NULL)
+		session->signing = signing_new();
+	message->is_ours = true;
+	signing_start(session->signing, &settings->signing,
+		message->login.len > 0 ? SLICE("")
+				       : slice_of(settings->authserv_id));
+}
+
 void
 session_mail(struct session *session, struct slice sender,
 	const struct session_login *login)
@@ -182,6 +213,7 @@ session_mail(struct session *session, struct slice sender,
 	if (is_stranger(session) && !message->is_over_limit &&
 		session->client.address.family != IP_NONE)
 		ask(session);
+	start_signing(session);
 }
 
 static void
@@ -195,6 +227,27 @@ add_forged(struct message *message)
 	message->forged[message->n_forged++] = message->n_results;
 }
 
+/* What is longer than any From is malformed, also when it is cut. */
+static void
+take_from(struct session *session, struct slice value)
+{
+	struct message *message = &session->message;
+
+	if (message->n_from++ == 0)
+		message->from = slice_copy(session->message_arena,
+			slice_part(value, 0, HEADER_FROM_BYTES_MAX + 1));
+}
+
+static void
+add_to_signing(struct session *session, struct slice name, struct slice value)
+{
+	if (!session->message.is_ours || session->message.has_header)
+		return;
+	if (slice_case_eq(slice_trim(name), SLICE("From")))
+		take_from(session, value);
+	signing_header(session->signing, name, value);
+}
+
 void
 session_header(struct session *session, struct slice name, struct slice value)
 {
@@ -206,8 +259,10 @@ session_header(struct session *session, struct slice name, struct slice value)
 	if (message->n_fields > settings->header_fields ||
 		message->n_bytes > settings->header_bytes)
 		message->is_over_limit = true;
-	if (message->is_over_limit ||
-		!slice_case_eq(slice_trim(name), SLICE(AUTH_RESULTS_NAME)))
+	if (message->is_over_limit)
+		return;
+	add_to_signing(session, name, value);
+	if (!slice_case_eq(slice_trim(name), SLICE(AUTH_RESULTS_NAME)))
 		return;
 	message->n_results++;
 	if (auth_results_claim(value, slice_of(settings->authserv_id)))
@@ -224,15 +279,46 @@ session_recipient(struct session *session, struct slice recipient)
 void
 session_header_end(struct session *session)
 {
-	(void)session;
+	struct message *message = &session->message;
+	const struct slice from[] = { message->from, message->from };
+	struct header_from read;
+	struct arena *arena;
+	struct slice domain;
+
+	if (!message->is_ours || message->is_over_limit || message->has_header)
+		return;
+	message->has_header = true;
+	arena = arena_new(HEADER_FROM_ARENA_BYTES);
+	header_from_read(arena, from, message->n_from > 1 ? 2 : message->n_from,
+		&read);
+	domain = signing_header_end(session->signing, &read);
+	if (domain.len > 0)
+		message->keys = facts_ask_keys(session->facts, domain);
+	arena_free(arena);
+}
+
+/* Mail of a domain without keys: who knows it already hashes nothing. */
+static bool
+has_no_keys(struct facts_keys *keys)
+{
+	return bridge_wait(&keys->call, 0) && keys->answer.is_known &&
+	       keys->answer.n == 0;
 }
 
 bool
 session_body(struct session *session, struct slice bytes)
 {
-	(void)session;
-	(void)bytes;
-	return false;
+	const struct message *message = &session->message;
+
+	session_header_end(session);
+	if (message->keys == NULL)
+		return false;
+	if (has_no_keys(message->keys)) {
+		signing_give_up(session->signing);
+		return false;
+	}
+	signing_body(session->signing, bytes);
+	return true;
 }
 
 bool
@@ -273,14 +359,12 @@ await_names(struct facts_ptr *ptr, int64_t deadline_us)
 }
 
 static void
-gather(struct session *session, struct judge_input *out)
+gather(struct session *session, int64_t deadline_us, struct judge_input *out)
 {
-	const struct milter_settings *settings = &session->admission->settings;
-	const int64_t deadline_us = bridge_deadline(settings->timeout_ms);
 	const struct message *message = &session->message;
 
 	*out = (struct judge_input){
-		.settings = settings,
+		.settings = &session->admission->settings,
 		.is_trusted = session->admission->is_trusted,
 		.client = session->client.address,
 		.client_name = session->client.name,
@@ -297,6 +381,22 @@ gather(struct session *session, struct judge_input *out)
 	out->spf = await_spf(message->spf, deadline_us);
 	out->spf_helo = await_spf(session->spf_helo, deadline_us);
 	out->names = await_names(session->ptr, deadline_us);
+}
+
+/* Once it is known that it is accepted: that costs more than all else. */
+static void
+sign(struct session *session, int64_t deadline_us, struct signing_result *out)
+{
+	static const struct signing_keys none = { .is_known = false };
+	const struct message *message = &session->message;
+	const struct signing_keys *keys = &none;
+
+	/* Not every client of the protocol tells of an empty header. */
+	session_header_end(session);
+	if (message->keys != NULL &&
+		bridge_wait(&message->keys->call, deadline_us))
+		keys = facts_keys_read(message->keys);
+	signing_end(session->signing, keys, clock_wall(), out);
 }
 
 static const char *
@@ -323,10 +423,18 @@ cut(char *out, size_t size, struct slice text)
 	out[part.len] = '\0';
 }
 
+/* What is to be told of a message. */
+struct outcome {
+	struct judge_input input;
+	struct signing_result signing;
+	struct slice queue_id;
+};
+
 static void
-report(const struct session *session, const struct judge_input *input,
-	const struct judgement *judgement, struct slice queue_id)
+report(const struct session *session, const struct outcome *outcome,
+	const struct judgement *judgement)
 {
+	const struct judge_input *input = &outcome->input;
 	struct facts_report out = {
 		.client = input->client,
 		.spf = name_of(&input->spf),
@@ -335,12 +443,14 @@ report(const struct session *session, const struct judge_input *input,
 		.action = judge_action_name(judgement->action),
 		.n_removed = judgement->removes_forged ? input->n_forged : 0,
 		.was_late = judgement->was_late,
+		.unsigned_why = outcome->signing.why_not,
 	};
 
-	cut(out.queue_id, sizeof(out.queue_id), queue_id);
+	cut(out.queue_id, sizeof(out.queue_id), outcome->queue_id);
 	cut(out.sender, sizeof(out.sender), input->sender);
 	cut(out.helo, sizeof(out.helo), input->helo);
 	cut(out.login, sizeof(out.login), input->login);
+	cut(out.signed_with, sizeof(out.signed_with), outcome->signing.names);
 	facts_tell(session->facts, &out);
 }
 
@@ -348,9 +458,16 @@ void
 session_end(struct session *session, struct slice queue_id,
 	struct judgement *out)
 {
-	struct judge_input input;
+	const struct milter_settings *settings = &session->admission->settings;
+	const int64_t deadline_us = bridge_deadline(settings->timeout_ms);
+	struct outcome outcome = { .queue_id = queue_id,
+		.signing = { .why_not = "" } };
 
-	gather(session, &input);
-	judge_message(session->message_arena, &input, out);
-	report(session, &input, out, queue_id);
+	gather(session, deadline_us, &outcome.input);
+	judge_message(session->message_arena, &outcome.input, out);
+	if (session->message.is_ours && out->action == JUDGE_ACCEPT) {
+		sign(session, deadline_us, &outcome.signing);
+		judge_signing(settings, &outcome.signing, out);
+	}
+	report(session, &outcome, out);
 }

@@ -6,6 +6,7 @@
 
 #include "common/base/mem.h"
 #include "common/io/loop.h"
+#include "milter/facts_keys.h"
 
 struct fake_milter fake_milter;
 
@@ -14,6 +15,11 @@ fake_milter_begin(void)
 {
 	fake_milter = (struct fake_milter){
 		.settings = {
+			.signing = {
+				.is_on = true,
+				.header = DKIM_RELAXED,
+				.body = DKIM_RELAXED,
+			},
 			.authserv_id = "mx.example.com",
 			.adds_auth = true,
 			.message = "later",
@@ -25,6 +31,8 @@ fake_milter_begin(void)
 		.is_answered = true,
 		.result = SPF_PASS,
 	};
+	fake_milter.settings.signing.fields =
+		dkim_fields_default(&fake_milter.settings.signing.n_fields);
 }
 
 /* What does not fit is not looked at either. */
@@ -125,6 +133,45 @@ facts_ask_ptr(struct milter_facts *facts, const struct ip *client)
 	note("client; ");
 	bridge_ask(&ptr->call, &kind, NULL);
 	return ptr;
+}
+
+/* --- keys --------------------------------------------------------------- */
+
+static void
+begin_keys(struct bridge_call *call)
+{
+	struct facts_keys *keys = (struct facts_keys *)call;
+
+	fake_milter.n_open++;
+	if (fake_milter.are_keys_late)
+		return;
+	keys->answer.is_known = !fake_milter.are_keys_failed;
+	keys->answer.n = fake_milter.has_keys ? 2 : 0;
+	keys->answer.keys[0] = (struct signing_key){ slice_of(keys->domain),
+		SLICE("rsa"), fake_milter.rsa };
+	keys->answer.keys[1] = (struct signing_key){ slice_of(keys->domain),
+		SLICE("ed25519"), fake_milter.ed25519 };
+	bridge_answer(call);
+}
+
+struct facts_keys *
+facts_ask_keys(struct milter_facts *facts, struct slice domain)
+{
+	static const struct bridge_kind kind = { begin_keys, end };
+	struct facts_keys *keys = x_new(struct facts_keys);
+
+	(void)facts;
+	note("keys of %.*s; ", SLICE_ARG(domain));
+	memcpy(keys->domain, domain.ptr, domain.len);
+	bridge_ask(&keys->call, &kind, NULL);
+	return keys;
+}
+
+/* They are ready from the start. */
+const struct signing_keys *
+facts_keys_read(struct facts_keys *call)
+{
+	return &call->answer;
 }
 
 void

@@ -14,6 +14,9 @@ struct fake_milter {
 	bool is_admitted, is_trusted;
 	bool is_answered; /* questions to the DNS */
 	enum spf_result result;
+	/* Keys; their domain is the one that is asked for. */
+	bool has_keys, are_keys_late, are_keys_failed;
+	const struct crypto_key *rsa, *ed25519; /* NULL: they do not work */
 	/* what happened */
 	char asked[1024];         /* "helo sender; ", "client; " */
 	unsigned n_open;          /* calls that were not released */
