@@ -102,7 +102,11 @@ write_field(struct arena *arena, const struct judge_input *input,
 	auth_results_init(&results, arena,
 		slice_of(input->settings->authserv_id));
 	add_results(input, iprev, &results);
-	if (results.n == 0)
+	/*
+	 * Strangers always get one, if need be with "none": by it their mail is
+	 * known when it comes back to us, and is not signed (signing.h).
+	 */
+	if (results.n == 0 && !is_stranger(input))
 		return field;
 	str_init(&text, RESULTS_MAX);
 	auth_results_write(&results, &text);

@@ -9,7 +9,8 @@
  * Strangers get results of SPF (for the sender and for HELO, RFC 8601, 2.7.2)
  * and iprev (2.7.3); clients that have logged in get auth (2.7.4), if that is
  * wished; trusted clients get nothing: what they bring was judged where it
- * came in.
+ * came in. Of strangers "none" is told, too: by the field their mail is known
+ * when it comes back, and does not get a signature of ours.
  */
 
 #include "common/mail/ip.h"
