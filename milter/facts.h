@@ -22,6 +22,7 @@ struct config;
 struct dns;
 struct loop;
 struct milter_facts;
+struct policy_client;
 
 /* Of a name of a client, HELO and an address; what is longer is refused. */
 #define FACTS_TEXT_MAX  2047u
@@ -35,6 +36,7 @@ struct milter_settings {
 	char message[FACTS_REPLY_MAX + 1];
 	uint64_t timeout_ms;
 	uint64_t header_fields, header_bytes;
+	bool counts_body; /* the size of messages is asked for */
 };
 
 /* --- for a session ------------------------------------------------------ */
@@ -92,6 +94,7 @@ struct facts_report {
 	/* Names of results; "" for what was not asked. */
 	const char *spf, *spf_helo, *iprev;
 	const char *action;
+	char rule[64];    /* that refused or holds it, or "" */
 	size_t n_removed; /* header fields */
 	bool was_late;    /* something was not known in time */
 };
@@ -111,6 +114,11 @@ struct milter_facts *milter_facts_new(struct loop *loop, struct config *config,
 	const struct milter_servers *servers);
 void milter_facts_free(struct milter_facts *facts);
 void milter_facts_configure(struct milter_facts *facts, struct config *config);
+/* What the other files of facts ask; from any thread. */
+struct loop *milter_facts_loop(const struct milter_facts *facts);
+/* Only on the loop. */
+struct policy_client *milter_facts_policy(struct milter_facts *facts);
+struct policy_client *milter_facts_keys(struct milter_facts *facts);
 size_t milter_facts_sessions(const struct milter_facts *facts);
 /* empty is called when the last session has ended; at once if none is open. */
 void milter_facts_drain(struct milter_facts *facts, void (*empty)(void *arg),

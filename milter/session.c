@@ -5,17 +5,35 @@
 #include "common/base/mem.h"
 #include "common/mail/auth_results.h"
 #include "milter/facts.h"
+#include "milter/facts_message.h"
 
 /* How long a client waits for the loop to take it in. */
 #define WELCOME_MS 5000
 
 /* The texts of a session, and those of a message with its judgement. */
 #define SESSION_ARENA_MAX ((size_t)64 << 10)
-#define MESSAGE_ARENA_MAX ((size_t)64 << 10)
+#define MESSAGE_ARENA_MAX (((size_t)128 << 10) + HEADER_FROM_ARENA_BYTES)
+
+/*
+ * How long the rules may take, at most, beyond the time for the DNS: who makes
+ * that take all of it must not get past them. With the longest milter.timeout
+ * it is less than what Postfix waits (milter_content_timeout, 300 s).
+ */
+#define RULES_MS_MAX 30000u
+
+/* Of several fields From it is only told that there are several. */
+#define FROM_FIELDS_MAX 2u
 
 struct message {
 	struct slice sender, login, mechanism;
-	struct facts_spf *spf; /* NULL: not asked */
+	struct facts_spf *spf;        /* NULL: not asked */
+	struct facts_message *policy; /* NULL: not asked */
+	struct str recipients;        /* lines; as many as are kept */
+	size_t n_recipients, n_told;  /* all of them, those in the lines */
+	struct slice from_fields[FROM_FIELDS_MAX];
+	size_t n_from_fields;
+	struct header_from from;
+	uint64_t size; /* two bytes for each end of a line, as in SMTP */
 	size_t n_fields, n_bytes;
 	/* Those named RESULTS_FIELD; of them, the numbers that are forged. */
 	size_t n_results;
@@ -58,6 +76,9 @@ void
 session_abort(struct session *session)
 {
 	forget_spf(&session->message.spf);
+	if (session->message.policy != NULL)
+		bridge_release(&session->message.policy->call);
+	str_free(&session->message.recipients);
 	x_free(session->message.forged);
 	session->message = (struct message){ .n_fields = 0 };
 	arena_reset(session->message_arena);
@@ -172,6 +193,9 @@ session_mail(struct session *session, struct slice sender,
 	struct message *message = &session->message;
 
 	session_abort(session);
+	str_init(&message->recipients, FACTS_RECIPIENTS_BYTES_MAX);
+	message->from.status = HEADER_FROM_NO_FIELD;
+	message->from.err = "the message has no header";
 	message->is_over_limit = session->is_over_limit;
 	message->sender =
 		keep(session->message_arena, sender, &message->is_over_limit);
@@ -195,6 +219,29 @@ add_forged(struct message *message)
 	message->forged[message->n_forged++] = message->n_results;
 }
 
+/* What is folded comes with bare newlines, which were two bytes. */
+static uint64_t
+length_of(struct slice value)
+{
+	uint64_t len = value.len;
+
+	for (size_t i = 0; i < value.len; i++)
+		len += value.ptr[i] == '\n';
+	return len;
+}
+
+/* Of one that is too long what is kept is so, too. */
+static void
+keep_from(struct session *session, struct slice value)
+{
+	struct message *message = &session->message;
+
+	if (message->n_from_fields < FROM_FIELDS_MAX)
+		message->from_fields[message->n_from_fields++] = slice_copy(
+			session->message_arena,
+			slice_part(value, 0, HEADER_FROM_BYTES_MAX + 1));
+}
+
 void
 session_header(struct session *session, struct slice name, struct slice value)
 {
@@ -206,8 +253,12 @@ session_header(struct session *session, struct slice name, struct slice value)
 	if (message->n_fields > settings->header_fields ||
 		message->n_bytes > settings->header_bytes)
 		message->is_over_limit = true;
-	if (message->is_over_limit ||
-		!slice_case_eq(slice_trim(name), SLICE(AUTH_RESULTS_NAME)))
+	message->size += name.len + 1 + length_of(value) + 2;
+	if (message->is_over_limit)
+		return;
+	if (slice_case_eq(slice_trim(name), SLICE("From")))
+		keep_from(session, value);
+	if (!slice_case_eq(slice_trim(name), SLICE(AUTH_RESULTS_NAME)))
 		return;
 	message->n_results++;
 	if (auth_results_claim(value, slice_of(settings->authserv_id)))
@@ -217,22 +268,38 @@ session_header(struct session *session, struct slice name, struct slice value)
 void
 session_recipient(struct session *session, struct slice recipient)
 {
-	(void)session;
-	(void)recipient;
+	struct message *message = &session->message;
+	const size_t before = message->recipients.len;
+
+	message->n_recipients++;
+	if (message->n_told == FACTS_RECIPIENTS_MAX ||
+		recipient.len > FACTS_TEXT_MAX)
+		return;
+	message_text_line(&message->recipients, "recipient", recipient);
+	message->n_told += message->recipients.len > before;
 }
 
 void
 session_header_end(struct session *session)
 {
-	(void)session;
+	struct message *message = &session->message;
+
+	message->size += 2; /* the empty line */
+	if (!message->is_over_limit)
+		header_from_read(session->message_arena, message->from_fields,
+			message->n_from_fields, &message->from);
 }
 
 bool
 session_body(struct session *session, struct slice bytes)
 {
-	(void)session;
-	(void)bytes;
-	return false;
+	const struct milter_settings *settings = &session->admission->settings;
+	struct message *message = &session->message;
+
+	if (!settings->counts_body || message->is_over_limit)
+		return false;
+	message->size += bytes.len;
+	return true;
 }
 
 bool
@@ -259,6 +326,13 @@ await_spf(struct facts_spf *spf, int64_t deadline_us)
 	return out;
 }
 
+static uint64_t
+rules_ms(const struct milter_settings *settings)
+{
+	return settings->timeout_ms < RULES_MS_MAX ? settings->timeout_ms
+						   : RULES_MS_MAX;
+}
+
 static struct judge_names
 await_names(struct facts_ptr *ptr, int64_t deadline_us)
 {
@@ -269,6 +343,47 @@ await_names(struct facts_ptr *ptr, int64_t deadline_us)
 	out.known = JUDGE_LATE;
 	if (bridge_wait(&ptr->call, deadline_us))
 		out = (struct judge_names){ JUDGE_KNOWN, ptr->names };
+	return out;
+}
+
+static void
+ask_rules(struct session *session, struct slice queue_id)
+{
+	const struct milter_settings *settings = &session->admission->settings;
+	struct message *message = &session->message;
+	const struct facts_message_question question = {
+		.client = session->client.address,
+		.client_name = session->client.name,
+		.client_ptr = session->client.ptr,
+		.helo = session->helo,
+		.sender = message->sender,
+		.login = message->login,
+		.mechanism = message->mechanism,
+		.queue_id = slice_part(queue_id, 0, FACTS_TEXT_MAX),
+		.has_size = settings->counts_body,
+		.size = message->size,
+		.n_recipients = message->n_recipients,
+		.recipients = str_slice(&message->recipients),
+		.from = &message->from,
+	};
+
+	message->policy = facts_ask_message(session->facts, &question,
+		rules_ms(settings));
+}
+
+/* An answer that cannot be read is none. */
+static struct judge_policy
+await_rules(struct session *session)
+{
+	const struct milter_settings *settings = &session->admission->settings;
+	struct facts_message *policy = session->message.policy;
+	struct judge_policy out = { .known = JUDGE_LATE };
+
+	if (bridge_wait(&policy->call, bridge_deadline(rules_ms(settings))) &&
+		policy->answer != NULL &&
+		message_text_read(session->message_arena,
+			slice_of(policy->answer), &out.answer))
+		out.known = JUDGE_KNOWN;
 	return out;
 }
 
@@ -341,6 +456,9 @@ report(const struct session *session, const struct judge_input *input,
 	cut(out.sender, sizeof(out.sender), input->sender);
 	cut(out.helo, sizeof(out.helo), input->helo);
 	cut(out.login, sizeof(out.login), input->login);
+	if (input->policy.known == JUDGE_KNOWN)
+		cut(out.rule, sizeof(out.rule),
+			slice_of(input->policy.answer.rule));
 	facts_tell(session->facts, &out);
 }
 
@@ -351,6 +469,10 @@ session_end(struct session *session, struct slice queue_id,
 	struct judge_input input;
 
 	gather(session, &input);
+	if (!input.is_over_limit) {
+		ask_rules(session, queue_id);
+		input.policy = await_rules(session);
+	}
 	judge_message(session->message_arena, &input, out);
 	report(session, &input, out, queue_id);
 }
