@@ -68,6 +68,7 @@ copy_settings(const struct milter_facts *facts, struct milter_settings *out)
 	out->timeout_ms = config->milter.timeout_ms;
 	out->header_fields = config->milter.header_fields;
 	out->header_bytes = config->milter.header_bytes;
+	out->counts_body = config->milter.end_of_message;
 }
 
 /* What of the header is signed. The names stay with the configuration. */
@@ -148,6 +149,24 @@ facts_ask_session(struct milter_facts *facts, const struct ip *client)
 	session->client = *client;
 	bridge_ask(&session->call, &kind, facts->loop);
 	return session;
+}
+
+struct loop *
+milter_facts_loop(const struct milter_facts *facts)
+{
+	return facts->loop;
+}
+
+struct policy_client *
+milter_facts_policy(struct milter_facts *facts)
+{
+	return facts->policy;
+}
+
+struct policy_client *
+milter_facts_keys(struct milter_facts *facts)
+{
+	return facts->keys;
 }
 
 size_t
@@ -335,6 +354,7 @@ log_report(const struct facts_report *report)
 		(void)ip_format(&report->client, client);
 	log_line_begin(LOG_LEVEL_INFO, "message");
 	log_line_text("action", slice_of(report->action));
+	log_line_text("rule", slice_of(report->rule));
 	log_line_text("queue_id", slice_of(report->queue_id));
 	log_line_text("client_address", slice_of(client));
 	log_line_text("helo_name", slice_of(report->helo));

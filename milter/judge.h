@@ -16,6 +16,7 @@
 #include "common/mail/ip.h"
 #include "common/mail/spf_record.h"
 #include "milter/facts.h"
+#include "milter/message_text.h"
 
 struct arena;
 
@@ -37,6 +38,12 @@ struct judge_spf {
 	enum spf_result result;
 };
 
+/* What the rules say of the message. */
+struct judge_policy {
+	enum judge_known known;
+	struct message_answer answer;
+};
+
 struct judge_input {
 	const struct milter_settings *settings;
 	bool is_trusted;
@@ -51,15 +58,22 @@ struct judge_input {
 	struct slice helo, sender;
 	struct judge_spf spf, spf_helo;
 	struct judge_names names;
+	struct judge_policy policy;
 	bool is_over_limit; /* its header has more than the settings allow */
 	size_t n_forged;    /* fields that claim to be ours */
 };
 
-enum judge_action { JUDGE_ACCEPT, JUDGE_DEFER, JUDGE_REJECT };
+enum judge_action {
+	JUDGE_ACCEPT,
+	JUDGE_HOLD, /* accepted, and it waits in the queue for a person */
+	JUDGE_DEFER,
+	JUDGE_REJECT,
+	JUDGE_DISCARD, /* accepted, and it goes nowhere */
+};
 
 struct judgement {
 	enum judge_action action;
-	/* Of a refusal: "550", "5.6.0", text. */
+	/* Of a refusal: "550", "5.6.0", text; text also of JUDGE_HOLD. */
 	const char *code, *status, *text;
 	/* Of Authentication-Results, a blank first; "" for no such field. */
 	struct slice results;
@@ -67,6 +81,9 @@ struct judgement {
 	/* Of DKIM-Signature fields, the same. */
 	const struct slice *signatures;
 	size_t n_signatures;
+	/* A field that a rule wants, a blank first; name "" for none. */
+	const char *field_name;
+	struct slice field_value;
 	const char *iprev; /* result; "" when it was not looked at */
 	bool was_late;
 };

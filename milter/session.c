@@ -8,6 +8,7 @@
 #include "common/mail/header_from.h"
 #include "milter/facts.h"
 #include "milter/facts_keys.h"
+#include "milter/facts_message.h"
 #include "milter/signing.h"
 
 /* How long a client waits for the loop to take it in. */
@@ -15,20 +16,35 @@
 
 /* The texts of a session, and those of a message with its judgement. */
 #define SESSION_ARENA_MAX ((size_t)64 << 10)
-#define MESSAGE_ARENA_MAX ((size_t)64 << 10)
+#define MESSAGE_ARENA_MAX (((size_t)128 << 10) + HEADER_FROM_ARENA_BYTES)
+
+/*
+ * How long the rules may take, at most, beyond the time for the DNS: who makes
+ * that take all of it must not get past them. With the longest milter.timeout
+ * it is less than what Postfix waits (milter_content_timeout, 300 s).
+ */
+#define RULES_MS_MAX 30000u
+
+/* Of several fields From it is only told that there are several. */
+#define FROM_FIELDS_MAX 2u
 
 struct message {
 	struct slice sender, login, mechanism;
-	struct facts_spf *spf; /* NULL: not asked */
+	struct facts_spf *spf;        /* NULL: not asked */
+	struct facts_message *policy; /* NULL: not asked */
+	struct str recipients;        /* lines; as many as are kept */
+	size_t n_recipients, n_told;  /* all of them, those in the lines */
+	struct slice from_fields[FROM_FIELDS_MAX];
+	size_t n_from_fields;
+	struct header_from from;
+	uint64_t size; /* two bytes for each end of a line, as in SMTP */
 	size_t n_fields, n_bytes;
 	/* Those named RESULTS_FIELD; of them, the numbers that are forged. */
 	size_t n_results;
 	size_t *forged, n_forged, forged_size;
 	bool is_over_limit;
-	bool is_ours;      /* it is to be signed */
-	struct slice from; /* the first one, if it is */
-	size_t n_from;
 	bool has_header;         /* the whole of it */
+	bool is_ours;            /* it is to be signed */
 	struct facts_keys *keys; /* NULL: not asked */
 };
 
@@ -70,6 +86,9 @@ session_abort(struct session *session)
 	forget_spf(&session->message.spf);
 	if (session->message.keys != NULL)
 		bridge_release(&session->message.keys->call);
+	if (session->message.policy != NULL)
+		bridge_release(&session->message.policy->call);
+	str_free(&session->message.recipients);
 	x_free(session->message.forged);
 	session->message = (struct message){ .n_fields = 0 };
 	arena_reset(session->message_arena);
@@ -203,6 +222,9 @@ session_mail(struct session *session, struct slice sender,
 	struct message *message = &session->message;
 
 	session_abort(session);
+	str_init(&message->recipients, FACTS_RECIPIENTS_BYTES_MAX);
+	message->from.status = HEADER_FROM_NO_FIELD;
+	message->from.err = "the message has no header";
 	message->is_over_limit = session->is_over_limit;
 	message->sender =
 		keep(session->message_arena, sender, &message->is_over_limit);
@@ -227,25 +249,27 @@ add_forged(struct message *message)
 	message->forged[message->n_forged++] = message->n_results;
 }
 
-/* What is longer than any From is malformed, also when it is cut. */
+/* What is folded comes with bare newlines, which were two bytes. */
+static uint64_t
+length_of(struct slice value)
+{
+	uint64_t len = value.len;
+
+	for (size_t i = 0; i < value.len; i++)
+		len += value.ptr[i] == '\n';
+	return len;
+}
+
+/* Of one that is too long what is kept is so, too. */
 static void
-take_from(struct session *session, struct slice value)
+keep_from(struct session *session, struct slice value)
 {
 	struct message *message = &session->message;
 
-	if (message->n_from++ == 0)
-		message->from = slice_copy(session->message_arena,
+	if (message->n_from_fields < FROM_FIELDS_MAX)
+		message->from_fields[message->n_from_fields++] = slice_copy(
+			session->message_arena,
 			slice_part(value, 0, HEADER_FROM_BYTES_MAX + 1));
-}
-
-static void
-add_to_signing(struct session *session, struct slice name, struct slice value)
-{
-	if (!session->message.is_ours || session->message.has_header)
-		return;
-	if (slice_case_eq(slice_trim(name), SLICE("From")))
-		take_from(session, value);
-	signing_header(session->signing, name, value);
 }
 
 void
@@ -259,9 +283,13 @@ session_header(struct session *session, struct slice name, struct slice value)
 	if (message->n_fields > settings->header_fields ||
 		message->n_bytes > settings->header_bytes)
 		message->is_over_limit = true;
+	message->size += name.len + 1 + length_of(value) + 2;
 	if (message->is_over_limit)
 		return;
-	add_to_signing(session, name, value);
+	if (slice_case_eq(slice_trim(name), SLICE("From")))
+		keep_from(session, value);
+	if (message->is_ours && !message->has_header)
+		signing_header(session->signing, name, value);
 	if (!slice_case_eq(slice_trim(name), SLICE(AUTH_RESULTS_NAME)))
 		return;
 	message->n_results++;
@@ -272,29 +300,34 @@ session_header(struct session *session, struct slice name, struct slice value)
 void
 session_recipient(struct session *session, struct slice recipient)
 {
-	(void)session;
-	(void)recipient;
+	struct message *message = &session->message;
+	const size_t before = message->recipients.len;
+
+	message->n_recipients++;
+	if (message->n_told == FACTS_RECIPIENTS_MAX ||
+		recipient.len > FACTS_TEXT_MAX)
+		return;
+	message_text_line(&message->recipients, "recipient", recipient);
+	message->n_told += message->recipients.len > before;
 }
 
 void
 session_header_end(struct session *session)
 {
 	struct message *message = &session->message;
-	const struct slice from[] = { message->from, message->from };
-	struct header_from read;
-	struct arena *arena;
 	struct slice domain;
 
-	if (!message->is_ours || message->is_over_limit || message->has_header)
+	if (message->is_over_limit || message->has_header)
 		return;
 	message->has_header = true;
-	arena = arena_new(HEADER_FROM_ARENA_BYTES);
-	header_from_read(arena, from, message->n_from > 1 ? 2 : message->n_from,
-		&read);
-	domain = signing_header_end(session->signing, &read);
+	message->size += 2; /* the empty line */
+	header_from_read(session->message_arena, message->from_fields,
+		message->n_from_fields, &message->from);
+	if (!message->is_ours)
+		return;
+	domain = signing_header_end(session->signing, &message->from);
 	if (domain.len > 0)
 		message->keys = facts_ask_keys(session->facts, domain);
-	arena_free(arena);
 }
 
 /* Mail of a domain without keys: who knows it already hashes nothing. */
@@ -305,12 +338,12 @@ has_no_keys(struct facts_keys *keys)
 	       keys->answer.n == 0;
 }
 
-bool
-session_body(struct session *session, struct slice bytes)
+/* Whether more of it is wanted. */
+static bool
+add_to_signing(struct session *session, struct slice bytes)
 {
-	const struct message *message = &session->message;
+	struct message *message = &session->message;
 
-	session_header_end(session);
 	if (message->keys == NULL)
 		return false;
 	if (has_no_keys(message->keys)) {
@@ -319,6 +352,21 @@ session_body(struct session *session, struct slice bytes)
 	}
 	signing_body(session->signing, bytes);
 	return true;
+}
+
+bool
+session_body(struct session *session, struct slice bytes)
+{
+	const struct milter_settings *settings = &session->admission->settings;
+	struct message *message = &session->message;
+	bool is_signed;
+
+	session_header_end(session);
+	if (message->is_over_limit)
+		return false;
+	message->size += bytes.len;
+	is_signed = add_to_signing(session, bytes);
+	return is_signed || settings->counts_body;
 }
 
 bool
@@ -345,6 +393,13 @@ await_spf(struct facts_spf *spf, int64_t deadline_us)
 	return out;
 }
 
+static uint64_t
+rules_ms(const struct milter_settings *settings)
+{
+	return settings->timeout_ms < RULES_MS_MAX ? settings->timeout_ms
+						   : RULES_MS_MAX;
+}
+
 static struct judge_names
 await_names(struct facts_ptr *ptr, int64_t deadline_us)
 {
@@ -355,6 +410,47 @@ await_names(struct facts_ptr *ptr, int64_t deadline_us)
 	out.known = JUDGE_LATE;
 	if (bridge_wait(&ptr->call, deadline_us))
 		out = (struct judge_names){ JUDGE_KNOWN, ptr->names };
+	return out;
+}
+
+static void
+ask_rules(struct session *session, struct slice queue_id)
+{
+	const struct milter_settings *settings = &session->admission->settings;
+	struct message *message = &session->message;
+	const struct facts_message_question question = {
+		.client = session->client.address,
+		.client_name = session->client.name,
+		.client_ptr = session->client.ptr,
+		.helo = session->helo,
+		.sender = message->sender,
+		.login = message->login,
+		.mechanism = message->mechanism,
+		.queue_id = slice_part(queue_id, 0, FACTS_TEXT_MAX),
+		.has_size = settings->counts_body,
+		.size = message->size,
+		.n_recipients = message->n_recipients,
+		.recipients = str_slice(&message->recipients),
+		.from = &message->from,
+	};
+
+	message->policy = facts_ask_message(session->facts, &question,
+		rules_ms(settings));
+}
+
+/* An answer that cannot be read is none. */
+static struct judge_policy
+await_rules(struct session *session)
+{
+	const struct milter_settings *settings = &session->admission->settings;
+	struct facts_message *policy = session->message.policy;
+	struct judge_policy out = { .known = JUDGE_LATE };
+
+	if (bridge_wait(&policy->call, bridge_deadline(rules_ms(settings))) &&
+		policy->answer != NULL &&
+		message_text_read(session->message_arena,
+			slice_of(policy->answer), &out.answer))
+		out.known = JUDGE_KNOWN;
 	return out;
 }
 
@@ -383,6 +479,14 @@ gather(struct session *session, int64_t deadline_us, struct judge_input *out)
 	out->names = await_names(session->ptr, deadline_us);
 }
 
+/* What is held is not seen again when it is let go. */
+static bool
+is_to_be_signed(const struct session *session, const struct judgement *out)
+{
+	return session->message.is_ours &&
+	       (out->action == JUDGE_ACCEPT || out->action == JUDGE_HOLD);
+}
+
 /* Once it is known that it is accepted: that costs more than all else. */
 static void
 sign(struct session *session, int64_t deadline_us, struct signing_result *out)
@@ -391,8 +495,6 @@ sign(struct session *session, int64_t deadline_us, struct signing_result *out)
 	const struct message *message = &session->message;
 	const struct signing_keys *keys = &none;
 
-	/* Not every client of the protocol tells of an empty header. */
-	session_header_end(session);
 	if (message->keys != NULL &&
 		bridge_wait(&message->keys->call, deadline_us))
 		keys = facts_keys_read(message->keys);
@@ -451,6 +553,9 @@ report(const struct session *session, const struct outcome *outcome,
 	cut(out.helo, sizeof(out.helo), input->helo);
 	cut(out.login, sizeof(out.login), input->login);
 	cut(out.signed_with, sizeof(out.signed_with), outcome->signing.names);
+	if (input->policy.known == JUDGE_KNOWN)
+		cut(out.rule, sizeof(out.rule),
+			slice_of(input->policy.answer.rule));
 	facts_tell(session->facts, &out);
 }
 
@@ -463,9 +568,15 @@ session_end(struct session *session, struct slice queue_id,
 	struct outcome outcome = { .queue_id = queue_id,
 		.signing = { .why_not = "" } };
 
+	/* Not every client of the protocol tells of an empty header. */
+	session_header_end(session);
 	gather(session, deadline_us, &outcome.input);
+	if (!outcome.input.is_over_limit) {
+		ask_rules(session, queue_id);
+		outcome.input.policy = await_rules(session);
+	}
 	judge_message(session->message_arena, &outcome.input, out);
-	if (session->message.is_ours && out->action == JUDGE_ACCEPT) {
+	if (is_to_be_signed(session, out)) {
 		sign(session, deadline_us, &outcome.signing);
 		judge_signing(settings, &outcome.signing, out);
 	}

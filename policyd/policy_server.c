@@ -17,7 +17,7 @@
 
 /* Replies are short and one at a time; a peer that reads none is broken. */
 #define OUTPUT_MAX            ((size_t)64 << 10)
-#define REPLY_MAX             1024
+#define REPLY_MAX             ((size_t)16 << 10)
 #define REFUSALS_LOGGED_EVERY 1000
 /* A message of the milter's: 1000 recipients, and records of a domain. */
 #define PRIVATE_REQUEST_MAX ((size_t)1 << 20)
@@ -136,19 +136,21 @@ refuse_request(struct conn *conn, const char *why)
 
 /* --- requests ----------------------------------------------------------- */
 
+/* more: further lines, "" for none. */
 static void
-reply(struct conn *conn, struct slice action)
+reply(struct conn *conn, struct slice action, struct slice more)
 {
-	char text[REPLY_MAX];
-	size_t len = sizeof("action=") - 1;
+	struct str text;
 
-	assert(action.len + len + 2 <= sizeof(text));
-	memcpy(text, "action=", len);
-	memcpy(text + len, action.ptr, action.len);
-	len += action.len;
-	text[len++] = '\n';
-	text[len++] = '\n';
-	stream_write(conn->stream, (struct slice){ text, len });
+	str_init(&text, REPLY_MAX);
+	str_append_text(&text, "action=");
+	str_append_slice(&text, action);
+	str_append_char(&text, '\n');
+	str_append_slice(&text, more);
+	str_append_char(&text, '\n');
+	assert(!text.is_cut);
+	stream_write(conn->stream, str_slice(&text));
+	str_free(&text);
 	conn->n_requests++;
 }
 
@@ -170,7 +172,7 @@ on_decided(struct decision *decision, void *arg)
 {
 	struct conn *conn = arg;
 
-	reply(conn, decision->reply);
+	reply(conn, decision->reply, decision->more);
 	decision_release(decision);
 	conn->decision = NULL;
 	go_on(conn);
@@ -181,7 +183,7 @@ on_answered(void *arg, struct slice action)
 {
 	struct conn *conn = arg;
 
-	reply(conn, action);
+	reply(conn, action, SLICE(""));
 	go_on(conn);
 }
 
