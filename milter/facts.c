@@ -12,6 +12,8 @@
 #include "common/io/spf_check.h"
 #include "common/mail/dnsbl.h"
 #include "common/mail/public_suffix.h"
+#include "milter/facts_keys.h"
+#include "milter/policy_client.h"
 #include "policyd/config.h"
 #include "policyd/facts/host.h"
 #include "policyd/open_dns.h"
@@ -25,6 +27,9 @@ struct milter_facts {
 	struct dns *dns;
 	struct public_suffixes *suffixes;
 	struct host_names *host_names;
+	/* The policy processes, and those of them that know keys. */
+	struct policy_client *policy, *keys;
+	struct milter_keys *signing_keys; /* asked of these */
 	size_t n_sessions;
 	void (*empty)(void *arg); /* while it drains */
 	void *empty_arg;
@@ -63,6 +68,41 @@ copy_settings(const struct milter_facts *facts, struct milter_settings *out)
 	out->timeout_ms = config->milter.timeout_ms;
 	out->header_fields = config->milter.header_fields;
 	out->header_bytes = config->milter.header_bytes;
+	out->counts_body = config->milter.end_of_message;
+}
+
+/* What of the header is signed. The names stay with the configuration. */
+static void
+choose_fields(struct facts_session *session)
+{
+	const struct config_list *headers = &session->config->dkim.headers;
+	struct signing_settings *out = &session->settings.signing;
+
+	out->fields = dkim_fields_default(&out->n_fields);
+	if (headers->n == 0)
+		return;
+	session->fields = x_new_array(headers->n, struct dkim_field);
+	for (size_t i = 0; i < headers->n; i++)
+		session->fields[i] =
+			(struct dkim_field){ slice_of(headers->items[i]),
+				true };
+	out->fields = session->fields;
+	out->n_fields = headers->n;
+}
+
+static void
+copy_signing(struct facts_session *session)
+{
+	const struct config *config = session->config;
+
+	session->settings.signing = (struct signing_settings){
+		.is_on = config->dkim.sign,
+		.is_deferring = config->dkim.on_error == RULE_ON_ERROR_DEFER,
+		.header = config_canon_header(config),
+		.body = config_canon_body(config),
+		.expire_s = config->dkim.expire_ms / 1000,
+	};
+	choose_fields(session);
 }
 
 static void
@@ -74,7 +114,9 @@ begin_session(struct bridge_call *call)
 	session->is_admitted =
 		facts->n_sessions < facts->config->milter.sessions;
 	session->is_trusted = is_trusted(facts->config, &session->client);
+	session->config = config_ref(facts->config);
 	copy_settings(facts, &session->settings);
+	copy_signing(session);
 	facts->n_sessions++;
 	metric_set(METRIC_MILTER_SESSIONS, facts->n_sessions);
 	if (!session->is_admitted)
@@ -85,9 +127,12 @@ begin_session(struct bridge_call *call)
 static void
 end_session(struct bridge_call *call)
 {
-	struct milter_facts *facts = ((struct facts_session *)call)->facts;
+	struct facts_session *session = (struct facts_session *)call;
+	struct milter_facts *facts = session->facts;
 
-	x_free(call);
+	x_free(session->fields);
+	config_unref(session->config);
+	x_free(session);
 	facts->n_sessions--;
 	metric_set(METRIC_MILTER_SESSIONS, facts->n_sessions);
 	if (facts->n_sessions == 0 && facts->empty != NULL)
@@ -104,6 +149,24 @@ facts_ask_session(struct milter_facts *facts, const struct ip *client)
 	session->client = *client;
 	bridge_ask(&session->call, &kind, facts->loop);
 	return session;
+}
+
+struct loop *
+milter_facts_loop(const struct milter_facts *facts)
+{
+	return facts->loop;
+}
+
+struct policy_client *
+milter_facts_policy(struct milter_facts *facts)
+{
+	return facts->policy;
+}
+
+struct policy_client *
+milter_facts_keys(struct milter_facts *facts)
+{
+	return facts->keys;
 }
 
 size_t
@@ -259,6 +322,22 @@ facts_ask_ptr(struct milter_facts *facts, const struct ip *client)
 	return ptr;
 }
 
+/* --- keys --------------------------------------------------------------- */
+
+struct facts_keys *
+facts_ask_keys(struct milter_facts *facts, struct slice domain)
+{
+	return milter_keys_ask(facts->signing_keys, domain);
+}
+
+static void
+configure_keys(struct milter_facts *facts)
+{
+	milter_keys_configure(facts->signing_keys,
+		facts->config->database.table_ttl_ms,
+		facts->config->milter.timeout_ms);
+}
+
 /* --- reports ------------------------------------------------------------ */
 
 struct telling {
@@ -275,6 +354,7 @@ log_report(const struct facts_report *report)
 		(void)ip_format(&report->client, client);
 	log_line_begin(LOG_LEVEL_INFO, "message");
 	log_line_text("action", slice_of(report->action));
+	log_line_text("rule", slice_of(report->rule));
 	log_line_text("queue_id", slice_of(report->queue_id));
 	log_line_text("client_address", slice_of(client));
 	log_line_text("helo_name", slice_of(report->helo));
@@ -283,6 +363,8 @@ log_report(const struct facts_report *report)
 	log_line_text("spf", slice_of(report->spf));
 	log_line_text("spf_helo", slice_of(report->spf_helo));
 	log_line_text("iprev", slice_of(report->iprev));
+	log_line_text("signed", slice_of(report->signed_with));
+	log_line_text("unsigned", slice_of(report->unsigned_why));
 	if (report->n_removed > 0)
 		log_line_u64("removed", report->n_removed);
 	log_line_end();
@@ -297,6 +379,8 @@ begin_telling(struct bridge_call *call)
 	metric_add(METRIC_MILTER_MESSAGES, 1);
 	metric_add(METRIC_MILTER_REMOVED, report->n_removed);
 	metric_add(METRIC_MILTER_LATE, report->was_late);
+	metric_add(METRIC_DKIM_SIGNED, report->signed_with[0] != '\0');
+	metric_add(METRIC_DKIM_UNSIGNED, report->unsigned_why[0] != '\0');
 }
 
 static void
@@ -319,7 +403,8 @@ facts_tell(struct milter_facts *facts, const struct facts_report *report)
 /* --- making and unmaking ------------------------------------------------ */
 
 struct milter_facts *
-milter_facts_new(struct loop *loop, struct config *config)
+milter_facts_new(struct loop *loop, struct config *config,
+	const struct milter_servers *servers)
 {
 	struct milter_facts *facts = x_new(struct milter_facts);
 
@@ -328,6 +413,10 @@ milter_facts_new(struct loop *loop, struct config *config)
 	facts->dns = open_dns(loop, config);
 	facts->suffixes = public_suffixes_new();
 	facts->host_names = host_names_new();
+	facts->policy = policy_client_new(loop, &servers->policy);
+	facts->keys = policy_client_new(loop, &servers->keys);
+	facts->signing_keys = milter_keys_new(loop, facts->keys);
+	configure_keys(facts);
 	return facts;
 }
 
@@ -336,6 +425,7 @@ milter_facts_configure(struct milter_facts *facts, struct config *config)
 {
 	config_unref(facts->config);
 	facts->config = config_ref(config);
+	configure_keys(facts);
 }
 
 void
@@ -343,6 +433,9 @@ milter_facts_free(struct milter_facts *facts)
 {
 	if (facts == NULL)
 		return;
+	milter_keys_free(facts->signing_keys);
+	policy_client_free(facts->keys);
+	policy_client_free(facts->policy);
 	host_names_free(facts->host_names);
 	public_suffixes_free(facts->suffixes);
 	dns_free(facts->dns);

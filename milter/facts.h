@@ -13,27 +13,34 @@
 
 #include <stddef.h>
 
+#include "common/io/sock.h"
 #include "common/mail/ip.h"
 #include "common/mail/spf_record.h"
 #include "milter/bridge.h"
+#include "milter/signing.h"
 
 struct config;
 struct dns;
 struct loop;
 struct milter_facts;
+struct policy_client;
 
 /* Of a name of a client, HELO and an address; what is longer is refused. */
 #define FACTS_TEXT_MAX  2047u
 #define FACTS_REPLY_MAX 400u
+/* Domains and selectors of a message's keys; the log cuts what is longer. */
+#define FACTS_SIGNED_MAX 600u
 
 /* What a session goes by, from its start to its end. */
 struct milter_settings {
+	struct signing_settings signing;
 	char authserv_id[256];
 	bool adds_auth;
 	bool is_deferring; /* on_error = defer */
 	char message[FACTS_REPLY_MAX + 1];
 	uint64_t timeout_ms;
 	uint64_t header_fields, header_bytes;
+	bool counts_body; /* the size of messages is asked for */
 };
 
 /* --- for a session ------------------------------------------------------ */
@@ -47,6 +54,9 @@ struct facts_session {
 	bool is_admitted; /* or there are too many */
 	bool is_trusted;
 	struct milter_settings settings;
+	/* What the settings point to; the loop's. */
+	struct config *config;
+	struct dkim_field *fields; /* NULL: the usual ones */
 };
 
 struct facts_session *facts_ask_session(struct milter_facts *facts,
@@ -83,6 +93,11 @@ struct facts_ptr {
 struct facts_ptr *facts_ask_ptr(struct milter_facts *facts,
 	const struct ip *client);
 
+/* The keys of a domain: milter/facts_keys.h. */
+struct facts_keys;
+struct facts_keys *facts_ask_keys(struct milter_facts *facts,
+	struct slice domain);
+
 /* What became of a message, for the log and the metrics. */
 struct facts_report {
 	struct ip client;
@@ -91,6 +106,10 @@ struct facts_report {
 	/* Names of results; "" for what was not asked. */
 	const char *spf, *spf_helo, *iprev;
 	const char *action;
+	/* Keys of its signatures, or why it has none; both "": a stranger. */
+	char signed_with[FACTS_SIGNED_MAX + 1];
+	const char *unsigned_why;
+	char rule[64];    /* that refused or holds it, or "" */
 	size_t n_removed; /* header fields */
 	bool was_late;    /* something was not known in time */
 };
@@ -100,10 +119,21 @@ void facts_tell(struct milter_facts *facts, const struct facts_report *report);
 
 /* --- for the process ---------------------------------------------------- */
 
+/* The private sockets of the policy processes (policyd/listening.h). */
+struct milter_servers {
+	struct sock_address policy, keys;
+};
+
 /* The configuration is replaced by milter_facts_configure(). */
-struct milter_facts *milter_facts_new(struct loop *loop, struct config *config);
+struct milter_facts *milter_facts_new(struct loop *loop, struct config *config,
+	const struct milter_servers *servers);
 void milter_facts_free(struct milter_facts *facts);
 void milter_facts_configure(struct milter_facts *facts, struct config *config);
+/* What the other files of facts ask; from any thread. */
+struct loop *milter_facts_loop(const struct milter_facts *facts);
+/* Only on the loop. */
+struct policy_client *milter_facts_policy(struct milter_facts *facts);
+struct policy_client *milter_facts_keys(struct milter_facts *facts);
 size_t milter_facts_sessions(const struct milter_facts *facts);
 /* empty is called when the last session has ended; at once if none is open. */
 void milter_facts_drain(struct milter_facts *facts, void (*empty)(void *arg),

@@ -102,7 +102,11 @@ write_field(struct arena *arena, const struct judge_input *input,
 	auth_results_init(&results, arena,
 		slice_of(input->settings->authserv_id));
 	add_results(input, iprev, &results);
-	if (results.n == 0)
+	/*
+	 * Strangers always get one, if need be with "none": by it their mail is
+	 * known when it comes back to us, and is not signed (signing.h).
+	 */
+	if (results.n == 0 && !is_stranger(input))
 		return field;
 	str_init(&text, RESULTS_MAX);
 	auth_results_write(&results, &text);
@@ -123,14 +127,49 @@ refuse(struct judgement *out, enum judge_action action, const char *status,
 	out->text = text;
 }
 
+/* What the rules say; false when the message goes no further. */
+static bool
+heed(struct arena *arena, const struct message_answer *answer,
+	struct judgement *out)
+{
+	out->code = answer->code;
+	out->status = answer->status;
+	out->text = answer->text;
+	switch (answer->action) {
+	case MESSAGE_ACCEPT:
+		break;
+	case MESSAGE_REJECT:
+		out->action = JUDGE_REJECT;
+		return false;
+	case MESSAGE_DEFER:
+		out->action = JUDGE_DEFER;
+		return false;
+	case MESSAGE_DISCARD:
+		out->action = JUDGE_DISCARD;
+		return false;
+	case MESSAGE_HOLD:
+		out->action = JUDGE_HOLD;
+		break;
+	}
+	if (answer->field_name[0] != '\0') {
+		out->field_name = answer->field_name;
+		out->field_value = slice_of(arena_printf(arena, " %.*s",
+			SLICE_ARG(answer->field_value)));
+	}
+	return true;
+}
+
 void
 judge_message(struct arena *arena, const struct judge_input *input,
 	struct judgement *out)
 {
-	*out = (struct judgement){ .action = JUDGE_ACCEPT, .iprev = "" };
+	*out = (struct judgement){ .action = JUDGE_ACCEPT,
+		.iprev = "",
+		.field_name = "" };
 	out->was_late = input->spf.known == JUDGE_LATE ||
 			input->spf_helo.known == JUDGE_LATE ||
-			input->names.known == JUDGE_LATE;
+			input->names.known == JUDGE_LATE ||
+			input->policy.known == JUDGE_LATE;
 	if (input->is_over_limit) {
 		refuse(out, JUDGE_REJECT, "5.6.0",
 			"The header or an address of this message is too long");
@@ -140,9 +179,24 @@ judge_message(struct arena *arena, const struct judge_input *input,
 		refuse(out, JUDGE_DEFER, "4.7.1", input->settings->message);
 		return;
 	}
+	if (input->policy.known == JUDGE_KNOWN &&
+		!heed(arena, &input->policy.answer, out))
+		return;
 	out->iprev = judge_iprev(input);
 	out->results = write_field(arena, input, out->iprev);
 	out->removes_forged = !input->is_trusted && input->n_forged > 0;
+}
+
+void
+judge_signing(const struct milter_settings *settings,
+	const struct signing_result *result, struct judgement *out)
+{
+	if (result->is_failed && settings->signing.is_deferring) {
+		refuse(out, JUDGE_DEFER, "4.7.1", settings->message);
+		return;
+	}
+	out->signatures = result->signatures;
+	out->n_signatures = result->n;
 }
 
 const char *
@@ -151,6 +205,10 @@ judge_action_name(enum judge_action action)
 	switch (action) {
 	case JUDGE_ACCEPT:
 		return "accept";
+	case JUDGE_HOLD:
+		return "hold";
+	case JUDGE_DISCARD:
+		return "discard";
 	case JUDGE_DEFER:
 		return "defer";
 	case JUDGE_REJECT:

@@ -9,12 +9,14 @@
  * Strangers get results of SPF (for the sender and for HELO, RFC 8601, 2.7.2)
  * and iprev (2.7.3); clients that have logged in get auth (2.7.4), if that is
  * wished; trusted clients get nothing: what they bring was judged where it
- * came in.
+ * came in. Of strangers "none" is told, too: by the field their mail is known
+ * when it comes back, and does not get a signature of ours.
  */
 
 #include "common/mail/ip.h"
 #include "common/mail/spf_record.h"
 #include "milter/facts.h"
+#include "milter/message_text.h"
 
 struct arena;
 
@@ -36,6 +38,12 @@ struct judge_spf {
 	enum spf_result result;
 };
 
+/* What the rules say of the message. */
+struct judge_policy {
+	enum judge_known known;
+	struct message_answer answer;
+};
+
 struct judge_input {
 	const struct milter_settings *settings;
 	bool is_trusted;
@@ -50,19 +58,32 @@ struct judge_input {
 	struct slice helo, sender;
 	struct judge_spf spf, spf_helo;
 	struct judge_names names;
+	struct judge_policy policy;
 	bool is_over_limit; /* its header has more than the settings allow */
 	size_t n_forged;    /* fields that claim to be ours */
 };
 
-enum judge_action { JUDGE_ACCEPT, JUDGE_DEFER, JUDGE_REJECT };
+enum judge_action {
+	JUDGE_ACCEPT,
+	JUDGE_HOLD, /* accepted, and it waits in the queue for a person */
+	JUDGE_DEFER,
+	JUDGE_REJECT,
+	JUDGE_DISCARD, /* accepted, and it goes nowhere */
+};
 
 struct judgement {
 	enum judge_action action;
-	/* Of a refusal: "550", "5.6.0", text. */
+	/* Of a refusal: "550", "5.6.0", text; text also of JUDGE_HOLD. */
 	const char *code, *status, *text;
 	/* Of Authentication-Results, a blank first; "" for no such field. */
 	struct slice results;
 	bool removes_forged;
+	/* Of DKIM-Signature fields, the same. */
+	const struct slice *signatures;
+	size_t n_signatures;
+	/* A field that a rule wants, a blank first; name "" for none. */
+	const char *field_name;
+	struct slice field_value;
 	const char *iprev; /* result; "" when it was not looked at */
 	bool was_late;
 };
@@ -70,6 +91,13 @@ struct judgement {
 /* Texts are in the arena, or in the input. */
 void judge_message(struct arena *arena, const struct judge_input *input,
 	struct judgement *out);
+
+/*
+ * What signing it has come to, for a message that was to be accepted: it goes
+ * on with its signatures, or, if there was a fault, as the settings say.
+ */
+void judge_signing(const struct milter_settings *settings,
+	const struct signing_result *result, struct judgement *out);
 
 /* Whether Postfix has neither of the names. */
 bool judge_is_nameless(struct slice client_name, struct slice client_ptr);

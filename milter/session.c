@@ -2,25 +2,50 @@
 
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/mail/auth_results.h"
+#include "common/mail/header_from.h"
 #include "milter/facts.h"
+#include "milter/facts_keys.h"
+#include "milter/facts_message.h"
+#include "milter/signing.h"
 
 /* How long a client waits for the loop to take it in. */
 #define WELCOME_MS 5000
 
 /* The texts of a session, and those of a message with its judgement. */
 #define SESSION_ARENA_MAX ((size_t)64 << 10)
-#define MESSAGE_ARENA_MAX ((size_t)64 << 10)
+#define MESSAGE_ARENA_MAX (((size_t)128 << 10) + HEADER_FROM_ARENA_BYTES)
+
+/*
+ * How long the rules may take, at most, beyond the time for the DNS: who makes
+ * that take all of it must not get past them. With the longest milter.timeout
+ * it is less than what Postfix waits (milter_content_timeout, 300 s).
+ */
+#define RULES_MS_MAX 30000u
+
+/* Of several fields From it is only told that there are several. */
+#define FROM_FIELDS_MAX 2u
 
 struct message {
 	struct slice sender, login, mechanism;
-	struct facts_spf *spf; /* NULL: not asked */
+	struct facts_spf *spf;        /* NULL: not asked */
+	struct facts_message *policy; /* NULL: not asked */
+	struct str recipients;        /* lines; as many as are kept */
+	size_t n_recipients, n_told;  /* all of them, those in the lines */
+	struct slice from_fields[FROM_FIELDS_MAX];
+	size_t n_from_fields;
+	struct header_from from;
+	uint64_t size; /* two bytes for each end of a line, as in SMTP */
 	size_t n_fields, n_bytes;
 	/* Those named RESULTS_FIELD; of them, the numbers that are forged. */
 	size_t n_results;
 	size_t *forged, n_forged, forged_size;
 	bool is_over_limit;
+	bool has_header;         /* the whole of it */
+	bool is_ours;            /* it is to be signed */
+	struct facts_keys *keys; /* NULL: not asked */
 };
 
 struct session {
@@ -32,6 +57,7 @@ struct session {
 	struct facts_ptr *ptr;      /* NULL: not asked */
 	bool is_over_limit;         /* one of its texts is too long */
 	struct message message;
+	struct signing *signing; /* NULL until there is something to sign */
 	struct arena *arena, *message_arena;
 };
 
@@ -58,6 +84,11 @@ void
 session_abort(struct session *session)
 {
 	forget_spf(&session->message.spf);
+	if (session->message.keys != NULL)
+		bridge_release(&session->message.keys->call);
+	if (session->message.policy != NULL)
+		bridge_release(&session->message.policy->call);
+	str_free(&session->message.recipients);
 	x_free(session->message.forged);
 	session->message = (struct message){ .n_fields = 0 };
 	arena_reset(session->message_arena);
@@ -74,6 +105,7 @@ session_free(struct session *session)
 		bridge_release(&session->ptr->call);
 	if (session->admission != NULL)
 		bridge_release(&session->admission->call);
+	signing_free(session->signing);
 	arena_free(session->message_arena);
 	arena_free(session->arena);
 	x_free(session);
@@ -165,6 +197,24 @@ is_stranger(const struct session *session)
 	       session->message.login.len == 0;
 }
 
+/* A login brings what it likes; what a trusted client has may be ours. */
+static void
+start_signing(struct session *session)
+{
+	const struct milter_settings *settings = &session->admission->settings;
+	struct message *message = &session->message;
+
+	if (!settings->signing.is_on || is_stranger(session) ||
+		message->is_over_limit)
+		return;
+	if (session->signing == NULL)
+		session->signing = signing_new();
+	message->is_ours = true;
+	signing_start(session->signing, &settings->signing,
+		message->login.len > 0 ? SLICE("")
+				       : slice_of(settings->authserv_id));
+}
+
 void
 session_mail(struct session *session, struct slice sender,
 	const struct session_login *login)
@@ -172,6 +222,9 @@ session_mail(struct session *session, struct slice sender,
 	struct message *message = &session->message;
 
 	session_abort(session);
+	str_init(&message->recipients, FACTS_RECIPIENTS_BYTES_MAX);
+	message->from.status = HEADER_FROM_NO_FIELD;
+	message->from.err = "the message has no header";
 	message->is_over_limit = session->is_over_limit;
 	message->sender =
 		keep(session->message_arena, sender, &message->is_over_limit);
@@ -182,6 +235,7 @@ session_mail(struct session *session, struct slice sender,
 	if (is_stranger(session) && !message->is_over_limit &&
 		session->client.address.family != IP_NONE)
 		ask(session);
+	start_signing(session);
 }
 
 static void
@@ -195,6 +249,29 @@ add_forged(struct message *message)
 	message->forged[message->n_forged++] = message->n_results;
 }
 
+/* What is folded comes with bare newlines, which were two bytes. */
+static uint64_t
+length_of(struct slice value)
+{
+	uint64_t len = value.len;
+
+	for (size_t i = 0; i < value.len; i++)
+		len += value.ptr[i] == '\n';
+	return len;
+}
+
+/* Of one that is too long what is kept is so, too. */
+static void
+keep_from(struct session *session, struct slice value)
+{
+	struct message *message = &session->message;
+
+	if (message->n_from_fields < FROM_FIELDS_MAX)
+		message->from_fields[message->n_from_fields++] = slice_copy(
+			session->message_arena,
+			slice_part(value, 0, HEADER_FROM_BYTES_MAX + 1));
+}
+
 void
 session_header(struct session *session, struct slice name, struct slice value)
 {
@@ -206,8 +283,14 @@ session_header(struct session *session, struct slice name, struct slice value)
 	if (message->n_fields > settings->header_fields ||
 		message->n_bytes > settings->header_bytes)
 		message->is_over_limit = true;
-	if (message->is_over_limit ||
-		!slice_case_eq(slice_trim(name), SLICE(AUTH_RESULTS_NAME)))
+	message->size += name.len + 1 + length_of(value) + 2;
+	if (message->is_over_limit)
+		return;
+	if (slice_case_eq(slice_trim(name), SLICE("From")))
+		keep_from(session, value);
+	if (message->is_ours && !message->has_header)
+		signing_header(session->signing, name, value);
+	if (!slice_case_eq(slice_trim(name), SLICE(AUTH_RESULTS_NAME)))
 		return;
 	message->n_results++;
 	if (auth_results_claim(value, slice_of(settings->authserv_id)))
@@ -217,22 +300,73 @@ session_header(struct session *session, struct slice name, struct slice value)
 void
 session_recipient(struct session *session, struct slice recipient)
 {
-	(void)session;
-	(void)recipient;
+	struct message *message = &session->message;
+	const size_t before = message->recipients.len;
+
+	message->n_recipients++;
+	if (message->n_told == FACTS_RECIPIENTS_MAX ||
+		recipient.len > FACTS_TEXT_MAX)
+		return;
+	message_text_line(&message->recipients, "recipient", recipient);
+	message->n_told += message->recipients.len > before;
 }
 
 void
 session_header_end(struct session *session)
 {
-	(void)session;
+	struct message *message = &session->message;
+	struct slice domain;
+
+	if (message->is_over_limit || message->has_header)
+		return;
+	message->has_header = true;
+	message->size += 2; /* the empty line */
+	header_from_read(session->message_arena, message->from_fields,
+		message->n_from_fields, &message->from);
+	if (!message->is_ours)
+		return;
+	domain = signing_header_end(session->signing, &message->from);
+	if (domain.len > 0)
+		message->keys = facts_ask_keys(session->facts, domain);
+}
+
+/* Mail of a domain without keys: who knows it already hashes nothing. */
+static bool
+has_no_keys(struct facts_keys *keys)
+{
+	return bridge_wait(&keys->call, 0) && keys->answer.is_known &&
+	       keys->answer.n == 0;
+}
+
+/* Whether more of it is wanted. */
+static bool
+add_to_signing(struct session *session, struct slice bytes)
+{
+	struct message *message = &session->message;
+
+	if (message->keys == NULL)
+		return false;
+	if (has_no_keys(message->keys)) {
+		signing_give_up(session->signing);
+		return false;
+	}
+	signing_body(session->signing, bytes);
+	return true;
 }
 
 bool
 session_body(struct session *session, struct slice bytes)
 {
-	(void)session;
-	(void)bytes;
-	return false;
+	const struct milter_settings *settings = &session->admission->settings;
+	struct message *message = &session->message;
+	bool is_signed;
+
+	session_header_end(session);
+	if (message->is_over_limit)
+		return false;
+	message->size += bytes.len;
+	is_signed = add_to_signing(session, bytes);
+	return is_signed || settings->counts_body;
 }
 
 bool
@@ -259,6 +393,13 @@ await_spf(struct facts_spf *spf, int64_t deadline_us)
 	return out;
 }
 
+static uint64_t
+rules_ms(const struct milter_settings *settings)
+{
+	return settings->timeout_ms < RULES_MS_MAX ? settings->timeout_ms
+						   : RULES_MS_MAX;
+}
+
 static struct judge_names
 await_names(struct facts_ptr *ptr, int64_t deadline_us)
 {
@@ -273,14 +414,53 @@ await_names(struct facts_ptr *ptr, int64_t deadline_us)
 }
 
 static void
-gather(struct session *session, struct judge_input *out)
+ask_rules(struct session *session, struct slice queue_id)
 {
 	const struct milter_settings *settings = &session->admission->settings;
-	const int64_t deadline_us = bridge_deadline(settings->timeout_ms);
+	struct message *message = &session->message;
+	const struct facts_message_question question = {
+		.client = session->client.address,
+		.client_name = session->client.name,
+		.client_ptr = session->client.ptr,
+		.helo = session->helo,
+		.sender = message->sender,
+		.login = message->login,
+		.mechanism = message->mechanism,
+		.queue_id = slice_part(queue_id, 0, FACTS_TEXT_MAX),
+		.has_size = settings->counts_body,
+		.size = message->size,
+		.n_recipients = message->n_recipients,
+		.recipients = str_slice(&message->recipients),
+		.from = &message->from,
+	};
+
+	message->policy = facts_ask_message(session->facts, &question,
+		rules_ms(settings));
+}
+
+/* An answer that cannot be read is none. */
+static struct judge_policy
+await_rules(struct session *session)
+{
+	const struct milter_settings *settings = &session->admission->settings;
+	struct facts_message *policy = session->message.policy;
+	struct judge_policy out = { .known = JUDGE_LATE };
+
+	if (bridge_wait(&policy->call, bridge_deadline(rules_ms(settings))) &&
+		policy->answer != NULL &&
+		message_text_read(session->message_arena,
+			slice_of(policy->answer), &out.answer))
+		out.known = JUDGE_KNOWN;
+	return out;
+}
+
+static void
+gather(struct session *session, int64_t deadline_us, struct judge_input *out)
+{
 	const struct message *message = &session->message;
 
 	*out = (struct judge_input){
-		.settings = settings,
+		.settings = &session->admission->settings,
 		.is_trusted = session->admission->is_trusted,
 		.client = session->client.address,
 		.client_name = session->client.name,
@@ -297,6 +477,28 @@ gather(struct session *session, struct judge_input *out)
 	out->spf = await_spf(message->spf, deadline_us);
 	out->spf_helo = await_spf(session->spf_helo, deadline_us);
 	out->names = await_names(session->ptr, deadline_us);
+}
+
+/* What is held is not seen again when it is let go. */
+static bool
+is_to_be_signed(const struct session *session, const struct judgement *out)
+{
+	return session->message.is_ours &&
+	       (out->action == JUDGE_ACCEPT || out->action == JUDGE_HOLD);
+}
+
+/* Once it is known that it is accepted: that costs more than all else. */
+static void
+sign(struct session *session, int64_t deadline_us, struct signing_result *out)
+{
+	static const struct signing_keys none = { .is_known = false };
+	const struct message *message = &session->message;
+	const struct signing_keys *keys = &none;
+
+	if (message->keys != NULL &&
+		bridge_wait(&message->keys->call, deadline_us))
+		keys = facts_keys_read(message->keys);
+	signing_end(session->signing, keys, clock_wall(), out);
 }
 
 static const char *
@@ -323,10 +525,18 @@ cut(char *out, size_t size, struct slice text)
 	out[part.len] = '\0';
 }
 
+/* What is to be told of a message. */
+struct outcome {
+	struct judge_input input;
+	struct signing_result signing;
+	struct slice queue_id;
+};
+
 static void
-report(const struct session *session, const struct judge_input *input,
-	const struct judgement *judgement, struct slice queue_id)
+report(const struct session *session, const struct outcome *outcome,
+	const struct judgement *judgement)
 {
+	const struct judge_input *input = &outcome->input;
 	struct facts_report out = {
 		.client = input->client,
 		.spf = name_of(&input->spf),
@@ -335,12 +545,17 @@ report(const struct session *session, const struct judge_input *input,
 		.action = judge_action_name(judgement->action),
 		.n_removed = judgement->removes_forged ? input->n_forged : 0,
 		.was_late = judgement->was_late,
+		.unsigned_why = outcome->signing.why_not,
 	};
 
-	cut(out.queue_id, sizeof(out.queue_id), queue_id);
+	cut(out.queue_id, sizeof(out.queue_id), outcome->queue_id);
 	cut(out.sender, sizeof(out.sender), input->sender);
 	cut(out.helo, sizeof(out.helo), input->helo);
 	cut(out.login, sizeof(out.login), input->login);
+	cut(out.signed_with, sizeof(out.signed_with), outcome->signing.names);
+	if (input->policy.known == JUDGE_KNOWN)
+		cut(out.rule, sizeof(out.rule),
+			slice_of(input->policy.answer.rule));
 	facts_tell(session->facts, &out);
 }
 
@@ -348,9 +563,22 @@ void
 session_end(struct session *session, struct slice queue_id,
 	struct judgement *out)
 {
-	struct judge_input input;
+	const struct milter_settings *settings = &session->admission->settings;
+	const int64_t deadline_us = bridge_deadline(settings->timeout_ms);
+	struct outcome outcome = { .queue_id = queue_id,
+		.signing = { .why_not = "" } };
 
-	gather(session, &input);
-	judge_message(session->message_arena, &input, out);
-	report(session, &input, out, queue_id);
+	/* Not every client of the protocol tells of an empty header. */
+	session_header_end(session);
+	gather(session, deadline_us, &outcome.input);
+	if (!outcome.input.is_over_limit) {
+		ask_rules(session, queue_id);
+		outcome.input.policy = await_rules(session);
+	}
+	judge_message(session->message_arena, &outcome.input, out);
+	if (is_to_be_signed(session, out)) {
+		sign(session, deadline_us, &outcome.signing);
+		judge_signing(settings, &outcome.signing, out);
+	}
+	report(session, &outcome, out);
 }

@@ -181,6 +181,20 @@ config_has_milter(const struct config *config)
 	return config->milter.listen.text[0] != '\0';
 }
 
+enum dkim_canon
+config_canon_header(const struct config *config)
+{
+	return (enum dkim_canon)(
+		config->dkim.canonicalization / DKIM_CANON_COUNT);
+}
+
+enum dkim_canon
+config_canon_body(const struct config *config)
+{
+	return (enum dkim_canon)(
+		config->dkim.canonicalization % DKIM_CANON_COUNT);
+}
+
 bool
 config_adds_received_spf(const struct config *config)
 {

@@ -19,6 +19,7 @@
 #include "common/base/str.h"
 #include "common/io/db.h"
 #include "common/io/sock.h"
+#include "common/mail/dkim_canon.h"
 #include "common/mail/ip.h"
 
 enum rule_id {
@@ -269,6 +270,16 @@ struct config {
 		uint64_t header_fields, header_bytes;
 	} milter;
 
+	/* [dkim]: signing what our domains send */
+	struct {
+		bool sign;
+		/* c=: the forms of header and body, as CONFIG_CANON_FORMS. */
+		unsigned canonicalization;
+		uint64_t expire_ms;          /* x=; 0: signatures do not */
+		struct config_list headers;  /* over-signed; none: the usual */
+		enum rule_on_error on_error; /* keys that are not to be had */
+	} dkim;
+
 	/* [notify]: mail to the administrator */
 	struct {
 		char *smtp_url; /* smtp://127.0.0.1:25, "" for no mail */
@@ -333,6 +344,11 @@ unsigned config_line(const struct config *config, const void *field);
 bool config_has_srs(const struct config *config);
 /* Whether the milter is on. */
 bool config_has_milter(const struct config *config);
+/* [dkim] canonicalization: the number of two forms of dkim_canon.h. */
+#define CONFIG_CANON_FORMS(header, body) \
+	((unsigned)(header)*DKIM_CANON_COUNT + (unsigned)(body))
+enum dkim_canon config_canon_header(const struct config *config);
+enum dkim_canon config_canon_body(const struct config *config);
 /* Whether Received-SPF is put before messages. */
 bool config_adds_received_spf(const struct config *config);
 /* Adds one; after the first 1000 the rest is only said to exist. */

@@ -7,10 +7,13 @@
 
 #include "common/base/num.h"
 #include "common/mail/address.h"
+#include "common/mail/dkim_fields.h"
 #include "common/mail/dnsbl.h"
 #include "common/mail/ip.h"
 
 #define ITEM_ERROR_MAX 256
+
+#define DKIM_EXPIRE_MIN_MS (60 * 60 * (uint64_t)1000)
 
 struct check {
 	const struct config *config;
@@ -308,6 +311,24 @@ check_milter(struct check *check)
 }
 
 static void
+check_dkim(struct check *check)
+{
+	const struct config_list *headers = &check->config->dkim.headers;
+	const uint64_t *expire = &check->config->dkim.expire_ms;
+	struct dkim_field fields[DKIM_FIELDS_MAX];
+	const char *err;
+
+	for (size_t i = 0; i < headers->n; i++)
+		fields[i].name = slice_of(headers->items[i]);
+	if (headers->n > 0 && dkim_fields_check(fields, headers->n, &err) < 0)
+		report(check, headers, headers, err);
+	if (*expire > 0 && *expire < DKIM_EXPIRE_MIN_MS)
+		report(check, expire, expire,
+			"mail may be that long on its way: at least 1h, or "
+			"0s for never");
+}
+
+static void
 check_notify(struct check *check)
 {
 	const struct config *config = check->config;
@@ -355,5 +376,6 @@ config_check(const struct config *config, const struct config_origin *origins,
 	check_reputation(&check);
 	check_spf(&check);
 	check_milter(&check);
+	check_dkim(&check);
 	check_notify(&check);
 }

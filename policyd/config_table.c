@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <syslog.h>
 
+#include "common/mail/dkim_fields.h"
+
 #define SECOND_MS 1000u
 #define MINUTE_MS (60u * SECOND_MS)
 #define HOUR_MS   (60u * MINUTE_MS)
@@ -79,6 +81,14 @@ static const struct config_choice on_error_choices[] = {
 static const struct config_choice over_limit_choices[] = {
 	{ "reject", false },
 	{ "defer", true },
+	{ NULL, 0 },
+};
+
+static const struct config_choice canon_choices[] = {
+	{ "relaxed/relaxed", CONFIG_CANON_FORMS(DKIM_RELAXED, DKIM_RELAXED) },
+	{ "relaxed/simple", CONFIG_CANON_FORMS(DKIM_RELAXED, DKIM_SIMPLE) },
+	{ "simple/relaxed", CONFIG_CANON_FORMS(DKIM_SIMPLE, DKIM_RELAXED) },
+	{ "simple/simple", CONFIG_CANON_FORMS(DKIM_SIMPLE, DKIM_SIMPLE) },
 	{ NULL, 0 },
 };
 
@@ -542,6 +552,19 @@ static const struct config_setting settings[] = {
 		4 * KIB, 16 * MIB, 0,
 		"a message whose header is larger is refused"),
 
+	YES_NO("dkim", "sign", dkim.sign, "yes", 0,
+		"sign mail of logins and trusted clients whose domain has keys"),
+	CHOICE("dkim", "canonicalization", dkim.canonicalization,
+		"relaxed/relaxed", canon_choices, 0,
+		"what changes of header and body do a signature no harm"),
+	DURATION("dkim", "expire", dkim.expire_ms, "0s", 0, 3650ull * DAY_MS, 0,
+		"time after which a signature is void; 0 for never"),
+	LIST(CONFIG_WORDS, "dkim", "headers", dkim.headers.items,
+		dkim.headers.n, "", 0, DKIM_FIELDS_MAX, 0,
+		"header fields that are signed, present or not; empty for the usual"),
+	CHOICE("dkim", "on_error", dkim.on_error, "defer", on_error_choices, 0,
+		"what to do when the keys are not to be had"),
+
 	WORD("notify", "smtp_url", notify.smtp_url, "", 0, 255, 0,
 		"server that takes the mail; empty for no mail"),
 	TEXT("notify", "user", notify.user, "", 0, 255, 0,
@@ -581,6 +604,7 @@ static const struct config_section sections[] = {
 #undef RULE
 	{ "srs", "Rewriting senders (SRS)." },
 	{ "milter", "The milter, which sees messages and notes in them what was found." },
+	{ "dkim", "Signing what our domains send (DKIM), in the milter." },
 	{ "notify", "Mail to the administrator when a limit is reached." },
 };
 

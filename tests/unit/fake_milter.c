@@ -6,6 +6,7 @@
 
 #include "common/base/mem.h"
 #include "common/io/loop.h"
+#include "milter/facts_keys.h"
 
 struct fake_milter fake_milter;
 
@@ -14,6 +15,11 @@ fake_milter_begin(void)
 {
 	fake_milter = (struct fake_milter){
 		.settings = {
+			.signing = {
+				.is_on = true,
+				.header = DKIM_RELAXED,
+				.body = DKIM_RELAXED,
+			},
 			.authserv_id = "mx.example.com",
 			.adds_auth = true,
 			.message = "later",
@@ -24,7 +30,10 @@ fake_milter_begin(void)
 		.is_admitted = true,
 		.is_answered = true,
 		.result = SPF_PASS,
+		.answer = "action=DUNNO\n",
 	};
+	fake_milter.settings.signing.fields =
+		dkim_fields_default(&fake_milter.settings.signing.n_fields);
 }
 
 /* What does not fit is not looked at either. */
@@ -127,10 +136,83 @@ facts_ask_ptr(struct milter_facts *facts, const struct ip *client)
 	return ptr;
 }
 
+/* --- keys --------------------------------------------------------------- */
+
+static void
+begin_keys(struct bridge_call *call)
+{
+	struct facts_keys *keys = (struct facts_keys *)call;
+
+	fake_milter.n_open++;
+	if (fake_milter.are_keys_late)
+		return;
+	keys->answer.is_known = !fake_milter.are_keys_failed;
+	keys->answer.n = fake_milter.has_keys ? 2 : 0;
+	keys->answer.keys[0] = (struct signing_key){ slice_of(keys->domain),
+		SLICE("rsa"), fake_milter.rsa };
+	keys->answer.keys[1] = (struct signing_key){ slice_of(keys->domain),
+		SLICE("ed25519"), fake_milter.ed25519 };
+	bridge_answer(call);
+}
+
+struct facts_keys *
+facts_ask_keys(struct milter_facts *facts, struct slice domain)
+{
+	static const struct bridge_kind kind = { begin_keys, end };
+	struct facts_keys *keys = x_new(struct facts_keys);
+
+	(void)facts;
+	note("keys of %.*s; ", SLICE_ARG(domain));
+	memcpy(keys->domain, domain.ptr, domain.len);
+	bridge_ask(&keys->call, &kind, NULL);
+	return keys;
+}
+
+/* They are ready from the start. */
+const struct signing_keys *
+facts_keys_read(struct facts_keys *call)
+{
+	return &call->answer;
+}
+
 void
 facts_tell(struct milter_facts *facts, const struct facts_report *report)
 {
 	(void)facts;
 	fake_milter.told = *report;
 	fake_milter.n_told++;
+}
+
+static void
+begin_message(struct bridge_call *call)
+{
+	struct facts_message *message = (struct facts_message *)call;
+
+	fake_milter.n_open++;
+	if (fake_milter.answer[0] == '\0')
+		return;
+	message->answer = x_strdup(fake_milter.answer);
+	bridge_answer(call);
+}
+
+static void
+end_message(struct bridge_call *call)
+{
+	x_free(((struct facts_message *)call)->answer);
+	end(call);
+}
+
+struct facts_message *
+facts_ask_message(struct milter_facts *facts,
+	const struct facts_message_question *question, uint64_t timeout_ms)
+{
+	static const struct bridge_kind kind = { begin_message, end_message };
+	struct facts_message *message = x_new(struct facts_message);
+
+	(void)facts;
+	(void)timeout_ms;
+	fake_milter.n_questions++;
+	fake_milter.question = *question;
+	bridge_ask(&message->call, &kind, NULL);
+	return message;
 }

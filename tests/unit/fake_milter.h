@@ -6,7 +6,7 @@
  * down, and answered at once with what the test says, or not at all.
  */
 
-#include "milter/facts.h"
+#include "milter/facts_message.h"
 
 struct fake_milter {
 	/* the answers */
@@ -14,12 +14,19 @@ struct fake_milter {
 	bool is_admitted, is_trusted;
 	bool is_answered; /* questions to the DNS */
 	enum spf_result result;
+	/* Keys; their domain is the one that is asked for. */
+	bool has_keys, are_keys_late, are_keys_failed;
+	const struct crypto_key *rsa, *ed25519; /* NULL: they do not work */
+	const char *answer;                     /* of the rules; "" for none */
 	/* what happened */
 	char asked[1024];         /* "helo sender; ", "client; " */
 	unsigned n_open;          /* calls that were not released */
 	unsigned n_taken_back;    /* released without an answer */
 	struct facts_report told; /* the last report */
 	unsigned n_told;
+	/* The last about a message: valid until that is over. */
+	struct facts_message_question question;
+	unsigned n_questions;
 };
 
 extern struct fake_milter fake_milter;

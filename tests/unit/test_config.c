@@ -348,6 +348,15 @@ static const struct {
 		"[milter] listen: is a socket of policy_listen, too" },
 	{ "no name for the milter", "[milter]\nauthserv_id = a;b\n", 2,
 		"[milter] authserv_id: is not a name such as mx.example.com" },
+	{ "From is not signed", "[dkim]\nheaders = Subject, Date\n", 2,
+		"[dkim] headers: From has to be signed" },
+	{ "a field that is none", "[dkim]\nheaders = From, a:b\n", 2,
+		"[dkim] headers: the name of a header field is malformed" },
+	{ "a field twice", "[dkim]\nheaders = From, to, To\n", 2,
+		"[dkim] headers: a header field is named twice" },
+	{ "signatures of a second", "[dkim]\nexpire = 1s\n", 2,
+		"[dkim] expire: mail may be that long on its way: at least "
+		"1h, or 0s for never" },
 	{ "end of message without a milter", "[milter]\nend_of_message = yes\n",
 		2,
 		"[milter] end_of_message: nobody would judge there without a "

@@ -71,6 +71,9 @@ START_TEST(says_what_is_known_of_a_stranger)
 }
 END_TEST
 
+/* By this it is known when it comes back. */
+#define NONE " mx.example.com; none"
+
 static const struct {
 	struct judge_names names;
 	const char *expected;
@@ -81,8 +84,8 @@ static const struct {
 		" mx.example.com;\n iprev=temperror policy.iprev=192.0.2.1" },
 	{ { JUDGE_LATE, FACTS_NAMES_SOME },
 		" mx.example.com;\n iprev=temperror policy.iprev=192.0.2.1" },
-	{ { JUDGE_KNOWN, FACTS_NAMES_SOME }, "" },
-	{ { JUDGE_NOT_ASKED, FACTS_NAMES_SOME }, "" },
+	{ { JUDGE_KNOWN, FACTS_NAMES_SOME }, NONE },
+	{ { JUDGE_NOT_ASKED, FACTS_NAMES_SOME }, NONE },
 };
 
 START_TEST(says_no_more_of_a_client_than_is_known)
@@ -96,13 +99,13 @@ START_TEST(says_no_more_of_a_client_than_is_known)
 }
 END_TEST
 
-START_TEST(says_nothing_without_an_address)
+START_TEST(says_none_without_an_address)
 {
 	struct judge_input input = stranger();
 
 	input.client.family = IP_NONE;
 	input.spf.known = input.spf_helo.known = JUDGE_NOT_ASKED;
-	assert_results(&input, "");
+	assert_results(&input, NONE);
 }
 END_TEST
 
@@ -181,6 +184,29 @@ tear_down(void)
 	arena_free(arena);
 }
 
+START_TEST(a_fault_of_signing_defers_if_it_is_to)
+{
+	static const struct slice values[] = { SLICE_INIT(" v=1") };
+	struct signing_result result = { .signatures = values, .n = 1 };
+	struct milter_settings chosen = { .message = "later" };
+	struct judgement out = { .action = JUDGE_ACCEPT };
+
+	judge_signing(&chosen, &result, &out);
+	ck_assert_int_eq(out.action, JUDGE_ACCEPT);
+	ck_assert_uint_eq(out.n_signatures, 1);
+	ck_assert_ptr_eq(out.signatures, values);
+	result = (struct signing_result){ .is_failed = true };
+	judge_signing(&chosen, &result, &out);
+	ck_assert_int_eq(out.action, JUDGE_ACCEPT);
+	ck_assert_uint_eq(out.n_signatures, 0);
+	chosen.signing.is_deferring = true;
+	judge_signing(&chosen, &result, &out);
+	ck_assert_int_eq(out.action, JUDGE_DEFER);
+	ck_assert_str_eq(out.code, "451");
+	ck_assert_str_eq(out.text, "later");
+}
+END_TEST
+
 int
 main(void)
 {
@@ -193,11 +219,12 @@ main(void)
 	tcase_add_test(tcase, says_what_is_known_of_a_stranger);
 	tcase_add_loop_test(tcase, says_no_more_of_a_client_than_is_known, 0,
 		sizeof(nameless) / sizeof(nameless[0]));
-	tcase_add_test(tcase, says_nothing_without_an_address);
+	tcase_add_test(tcase, says_none_without_an_address);
 	tcase_add_test(tcase, says_who_has_logged_in);
 	tcase_add_test(tcase, removes_what_is_forged_unless_it_is_trusted);
 	tcase_add_test(tcase, what_is_late_is_a_temporary_error_or_defers);
 	tcase_add_test(tcase, refuses_what_is_over_the_limit);
+	tcase_add_test(tcase, a_fault_of_signing_defers_if_it_is_to);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	n_failed = srunner_ntests_failed(runner);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/crypto_key.h"
+#include "tests/unit/dkim_keys.h"
 #include "tests/unit/fake_milter.h"
 
 /* --- the session of a test ---------------------------------------------- */
@@ -268,7 +270,379 @@ START_TEST(asks_nothing_without_an_address)
 	session_helo(session, SLICE("h.example"));
 	mail_from(SLICE("a@example.net"), "");
 	ck_assert_str_eq(fake_milter.asked, "");
-	ck_assert_uint_eq(end_message().results.len, 0);
+	ck_assert_str_eq(end_message().results.ptr, " mx.example.com; none");
+}
+END_TEST
+
+/* --- signing ------------------------------------------------------------ */
+
+static struct crypto_key *rsa, *ed25519;
+
+static void
+set_up_keys(void)
+{
+	const char *err;
+
+	set_up();
+	rsa = crypto_key_read(SLICE(RFC8463_RSA_KEY), &err);
+	ed25519 = crypto_key_read(SLICE(RFC8463_ED25519_KEY), &err);
+	fake_milter.rsa = rsa;
+	fake_milter.ed25519 = ed25519;
+	fake_milter.has_keys = true;
+	fake_milter.is_trusted = true;
+}
+
+static void
+tear_down_keys(void)
+{
+	tear_down();
+	crypto_key_free(ed25519);
+	crypto_key_free(rsa);
+}
+
+static const struct slice hello = SLICE_INIT("Hello.\r\n");
+
+/* Whether the body was wanted. */
+static bool
+tell(const char *login, const char *from)
+{
+	mail_from(SLICE("a@example.com"), login);
+	session_recipient(session, SLICE("b@example.net"));
+	session_header(session, SLICE("From"), slice_of(from));
+	session_header(session, SLICE("Subject"), SLICE(" test"));
+	session_header_end(session);
+	return session_body(session, hello);
+}
+
+static void
+assert_signed(const struct judgement *out)
+{
+	ck_assert_int_eq(out->action, JUDGE_ACCEPT);
+	ck_assert_uint_eq(out->n_signatures, 2);
+	for (size_t i = 0; i < 2; i++)
+		ck_assert(slice_starts(out->signatures[i], SLICE(" v=1; a=")));
+	ck_assert_str_eq(fake_milter.told.signed_with,
+		"example.com/rsa,example.com/ed25519");
+	ck_assert_str_eq(fake_milter.told.unsigned_why, "");
+}
+
+static void
+assert_unsigned(const struct judgement *out, const char *why)
+{
+	ck_assert_uint_eq(out->n_signatures, 0);
+	ck_assert_str_eq(fake_milter.told.signed_with, "");
+	ck_assert_str_eq(fake_milter.told.unsigned_why, why);
+}
+
+START_TEST(signs_what_trusted_clients_and_logins_send)
+{
+	struct judgement out;
+
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	ck_assert(tell("", " a@Example.com"));
+	ck_assert_str_eq(fake_milter.asked, "keys of example.com; ");
+	out = end_message();
+	assert_signed(&out);
+	/* In the same session. */
+	ck_assert(tell("a@example.com", " a@example.com"));
+	out = end_message();
+	assert_signed(&out);
+	/* Without a body, and told of no end of the header. */
+	mail_from(SLICE(""), "");
+	session_header(session, SLICE("From"), SLICE(" a@example.com"));
+	out = end_message();
+	assert_signed(&out);
+}
+END_TEST
+
+START_TEST(signs_nothing_of_strangers)
+{
+	struct judgement out;
+
+	fake_milter.is_trusted = false;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	ck_assert(!tell("", " a@example.com"));
+	out = end_message();
+	assert_unsigned(&out, "");
+	ck_assert_ptr_null(strstr(fake_milter.asked, "keys"));
+	/* One that logs in is none. */
+	ck_assert(tell("a@example.com", " a@example.com"));
+	out = end_message();
+	assert_signed(&out);
+}
+END_TEST
+
+START_TEST(signs_nothing_when_it_is_told_so)
+{
+	struct judgement out;
+
+	fake_milter.settings.signing.is_on = false;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	ck_assert(!tell("", " a@example.com"));
+	out = end_message();
+	assert_unsigned(&out, "");
+	ck_assert_str_eq(fake_milter.asked, "");
+}
+END_TEST
+
+START_TEST(tells_why_it_does_not_sign)
+{
+	struct judgement out;
+
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	ck_assert(!tell("", " a@[192.0.2.1]"));
+	out = end_message();
+	assert_unsigned(&out, "From has no domain");
+	ck_assert_str_eq(fake_milter.asked, "");
+	mail_from(SLICE(""), "");
+	for (size_t i = 0; i < 3; i++)
+		session_header(session, SLICE("FROM "), SLICE(" a@b.example"));
+	session_header_end(session);
+	ck_assert(!session_body(session, hello));
+	out = end_message();
+	assert_unsigned(&out, "there are several From fields");
+	fake_milter.has_keys = false;
+	ck_assert(!tell("", " a@example.com"));
+	out = end_message();
+	assert_unsigned(&out, "no key");
+	ck_assert_int_eq(out.action, JUDGE_ACCEPT);
+}
+END_TEST
+
+START_TEST(what_comes_back_to_us_is_not_signed_again)
+{
+	static const struct slice ours =
+		SLICE_INIT(" mx.example.com; spf=pass smtp.mailfrom=c.example");
+	struct judgement out;
+
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	for (size_t i = 0; i < 2; i++) {
+		mail_from(SLICE(""), i == 0 ? "" : "a@example.com");
+		session_header(session, SLICE("Authentication-Results"), ours);
+		session_header(session, SLICE("From"), SLICE(" a@example.com"));
+		session_header_end(session);
+		ck_assert(session_body(session, hello) == (i == 1));
+		out = end_message();
+		if (i == 0)
+			assert_unsigned(&out, "it came through us before");
+		else
+			assert_signed(&out);
+	}
+}
+END_TEST
+
+/* Keys are late, or not to be had; or they do not work. */
+START_TEST(a_fault_is_what_the_settings_say)
+{
+	static const char *const why[] = { "the keys are not to be had",
+		"the keys are not to be had", "the key does not work" };
+	struct judgement out;
+
+	fake_milter.are_keys_late = _i == 0;
+	fake_milter.are_keys_failed = _i == 1;
+	if (_i == 2)
+		fake_milter.rsa = fake_milter.ed25519 = NULL;
+	for (unsigned is_deferring = 0; is_deferring < 2; is_deferring++) {
+		session_free(session);
+		session = session_new(NULL);
+		fake_milter.settings.signing.is_deferring = is_deferring;
+		ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+		ck_assert(tell("", " a@example.com"));
+		out = end_message();
+		assert_unsigned(&out, why[_i]);
+		ck_assert_int_eq(out.action,
+			is_deferring ? JUDGE_DEFER : JUDGE_ACCEPT);
+		/* What is not to be signed does not mind. */
+		ck_assert(!tell("", " somebody"));
+		ck_assert_int_eq(end_message().action, JUDGE_ACCEPT);
+	}
+}
+END_TEST
+
+START_TEST(takes_back_the_keys_when_a_message_is_aborted)
+{
+	fake_milter.are_keys_late = true;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert(tell("", " a@example.com"));
+		ck_assert_uint_eq(fake_milter.n_open, 2);
+		session_abort(session);
+		ck_assert_uint_eq(fake_milter.n_open, 1);
+	}
+	/* At the other stages there is nothing to be taken back. */
+	mail_from(SLICE(""), "");
+	session_abort(session);
+	mail_from(SLICE(""), "");
+	session_header(session, SLICE("From"), SLICE(" a@example.com"));
+	session_abort(session);
+	ck_assert_uint_eq(fake_milter.n_taken_back, 3);
+	fake_milter.are_keys_late = false;
+	ck_assert(tell("", " a@example.com"));
+	(void)end_message();
+	ck_assert_uint_eq(fake_milter.told.signed_with[0], 'e');
+}
+END_TEST
+
+START_TEST(a_message_that_is_refused_is_not_signed)
+{
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	ck_assert(tell("", " a@example.com"));
+	session_abort(session);
+	mail_from(SLICE(""), "");
+	session_header(session, SLICE("From"), SLICE(" a@example.com"));
+	add_fields(10, SLICE("y"));
+	session_header_end(session);
+	ck_assert(!session_body(session, hello));
+	ck_assert_int_eq(end_message().action, JUDGE_REJECT);
+	ck_assert_str_eq(fake_milter.told.signed_with, "");
+	ck_assert_str_eq(fake_milter.told.unsigned_why, "");
+}
+END_TEST
+
+static TCase *
+signing_tests(void)
+{
+	TCase *tcase = tcase_create("signing");
+
+	tcase_add_checked_fixture(tcase, set_up_keys, tear_down_keys);
+	tcase_add_test(tcase, signs_what_trusted_clients_and_logins_send);
+	tcase_add_test(tcase, signs_nothing_of_strangers);
+	tcase_add_test(tcase, signs_nothing_when_it_is_told_so);
+	tcase_add_test(tcase, tells_why_it_does_not_sign);
+	tcase_add_test(tcase, what_comes_back_to_us_is_not_signed_again);
+	tcase_add_loop_test(tcase, a_fault_is_what_the_settings_say, 0, 3);
+	tcase_add_test(tcase, takes_back_the_keys_when_a_message_is_aborted);
+	tcase_add_test(tcase, a_message_that_is_refused_is_not_signed);
+	return tcase;
+}
+/* --- the rules ----------------------------------------------------------- */
+
+START_TEST(asks_the_rules_at_the_end)
+{
+	const struct facts_message_question *question = &fake_milter.question;
+
+	fake_milter.settings.counts_body = true;
+	fake_milter.is_trusted = true;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_helo(session, SLICE("h.example"));
+	mail_from(SLICE("a@example.net"), "b@example.com");
+	session_recipient(session, SLICE("c@example.com"));
+	session_recipient(session, SLICE("d\nsize=1@example.com"));
+	session_header(session, SLICE("From"), SLICE(" B <b@Example.com>"));
+	session_header(session, SLICE("Subject"), SLICE(" a\n b"));
+	session_header_end(session);
+	ck_assert(session_body(session, SLICE("12345")));
+	ck_assert_uint_eq(fake_milter.n_questions, 0);
+	ck_assert_int_eq(end_message().action, JUDGE_ACCEPT);
+	ck_assert_uint_eq(fake_milter.n_questions, 1);
+	ck_assert_str_eq(question->sender.ptr, "a@example.net");
+	ck_assert_str_eq(question->login.ptr, "b@example.com");
+	ck_assert_str_eq(question->helo.ptr, "h.example");
+	ck_assert_str_eq(question->queue_id.ptr, "4711");
+	ck_assert_uint_eq(question->n_recipients, 2);
+	ck_assert_str_eq(question->recipients.ptr,
+		"recipient=c@example.com\nrecipient=d?size=1@example.com\n");
+	ck_assert_int_eq(question->from->status, HEADER_FROM_ONE);
+	ck_assert(slice_eq_text(question->from->addresses[0].domain,
+		"example.com"));
+	/* "From: B <b@Example.com>", "Subject: a", " b", "", "12345" */
+	ck_assert_uint_eq(question->size, 25 + 12 + 4 + 2 + 5);
+}
+END_TEST
+
+START_TEST(bounds_the_recipients)
+{
+	char text[FACTS_TEXT_MAX];
+	size_t n_lines = 0;
+
+	memset(text, 'a', sizeof(text));
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	for (size_t len = 1; len <= sizeof(text); len += sizeof(text) - 1) {
+		struct slice rest, line;
+
+		mail_from(SLICE(""), "");
+		for (size_t i = 0; i < 2000; i++)
+			session_recipient(session, (struct slice){ text, len });
+		(void)end_message();
+		ck_assert_uint_eq(fake_milter.question.n_recipients, 2000);
+		rest = fake_milter.question.recipients;
+		ck_assert_uint_le(rest.len, FACTS_RECIPIENTS_BYTES_MAX);
+		for (n_lines = 0; slice_split(&rest, '\n', &line);)
+			n_lines += line.len == sizeof("recipient=") - 1 + len;
+		ck_assert_uint_eq(n_lines, len == 1 ? 1000 : 127);
+	}
+}
+END_TEST
+
+static const struct {
+	const char *name, *values[3];
+	enum header_from_status status;
+} from_cases[] = {
+	{ "none", { NULL }, HEADER_FROM_NO_FIELD },
+	{ "two", { " a@example.com", " a@example.com" }, HEADER_FROM_FIELDS },
+	{ "three", { " a@example.com", "", "" }, HEADER_FROM_FIELDS },
+	{ "several", { " a@example.com, b@example.net" }, HEADER_FROM_SEVERAL },
+	{ "bad", { " a@b@c" }, HEADER_FROM_MALFORMED },
+};
+
+START_TEST(reads_from)
+{
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	mail_from(SLICE(""), "");
+	for (size_t i = 0; i < 3 && from_cases[_i].values[i] != NULL; i++)
+		session_header(session, SLICE("fRom "),
+			slice_of(from_cases[_i].values[i]));
+	session_header_end(session);
+	(void)end_message();
+	ck_assert_msg(fake_milter.question.from->status ==
+			      from_cases[_i].status,
+		"%s", from_cases[_i].name);
+}
+END_TEST
+
+START_TEST(does_what_the_rules_say)
+{
+	struct judgement out;
+
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	mail_from(SLICE(""), "");
+	fake_milter.answer = "action=REJECT no\nrule=throttle\n";
+	out = end_message();
+	ck_assert_int_eq(out.action, JUDGE_REJECT);
+	ck_assert_str_eq(out.text, "no");
+	ck_assert_str_eq(fake_milter.told.action, "reject");
+	ck_assert_str_eq(fake_milter.told.rule, "throttle");
+	mail_from(SLICE(""), "");
+	fake_milter.answer = "action=HOLD odd\nrule=x\n";
+	ck_assert_int_eq(end_message().action, JUDGE_HOLD);
+	mail_from(SLICE(""), "");
+	fake_milter.answer = "action=PREPEND X-A:  b\n";
+	out = end_message();
+	ck_assert_int_eq(out.action, JUDGE_ACCEPT);
+	ck_assert_str_eq(out.field_name, "X-A");
+	ck_assert_str_eq(out.field_value.ptr, " b");
+}
+END_TEST
+
+/* No answer, and one that nobody understands. */
+START_TEST(does_without_the_rules)
+{
+	static const char *const answers[] = { "", "action=FROBNICATE\n",
+		"rule=x\n" };
+
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	for (size_t i = 0; i < 3; i++) {
+		fake_milter.answer = answers[i];
+		mail_from(SLICE(""), "");
+		ck_assert_int_eq(end_message().action, JUDGE_ACCEPT);
+		ck_assert(fake_milter.told.was_late);
+	}
+	session_free(session);
+	session = session_new(NULL);
+	fake_milter.settings.is_deferring = true;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	mail_from(SLICE(""), "");
+	ck_assert_int_eq(end_message().action, JUDGE_DEFER);
 }
 END_TEST
 
@@ -293,7 +667,14 @@ main(void)
 	tcase_add_test(tcase, bounds_what_the_client_says);
 	tcase_add_test(tcase, turns_away_who_is_too_many);
 	tcase_add_test(tcase, asks_nothing_without_an_address);
+	tcase_add_test(tcase, asks_the_rules_at_the_end);
+	tcase_add_test(tcase, bounds_the_recipients);
+	tcase_add_loop_test(tcase, reads_from, 0,
+		sizeof(from_cases) / sizeof(from_cases[0]));
+	tcase_add_test(tcase, does_what_the_rules_say);
+	tcase_add_test(tcase, does_without_the_rules);
 	suite_add_tcase(suite, tcase);
+	suite_add_tcase(suite, signing_tests());
 	srunner_run_all(runner, CK_ENV);
 	n_failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
