@@ -7,6 +7,7 @@
 #include "policyd/facts/access_lists.h"
 #include "policyd/facts/auto_whitelist.h"
 #include "policyd/facts/directory.h"
+#include "policyd/facts/dmarc_aggregate.h"
 #include "policyd/facts/domains.h"
 #include "policyd/facts/greylist_lists.h"
 #include "policyd/facts/host.h"
@@ -222,6 +223,25 @@ effect_auto_whitelist(struct verdict *out, const struct auto_whites *whites)
 {
 	(void)whites;
 	effect_add(out, "whites", write_down, "whites");
+}
+
+/* As "DISPOSITION TYPE", the first letter of each; "-" for none. */
+void
+effect_dmarc_seen(struct verdict *out, const struct request *req,
+	const struct authentication *of, const struct dmarc_seen *seen)
+{
+	static const char *const overrides[] = {
+		[DMARC_OVERRIDE_NONE] = "",
+		[DMARC_OVERRIDE_TRUSTED_FORWARDER] = "trusted_forwarder",
+		[DMARC_OVERRIDE_LOCAL_POLICY] = "local_policy",
+		[DMARC_OVERRIDE_OTHER] = "other",
+	};
+
+	(void)of;
+	effect_add(out, "dmarc", write_down,
+		arena_printf(req->arena, "%s %s",
+			dmarc_policy_name(seen->disposition),
+			overrides[seen->override]));
 }
 
 void
