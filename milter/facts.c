@@ -259,6 +259,32 @@ facts_ask_ptr(struct milter_facts *facts, const struct ip *client)
 	return ptr;
 }
 
+/* --- other kinds of facts ----------------------------------------------- */
+
+struct loop *
+milter_facts_loop(const struct milter_facts *facts)
+{
+	return facts->loop;
+}
+
+struct dmarc_check *
+milter_facts_check_dmarc(struct milter_facts *facts,
+	const struct dmarc_input *input, dmarc_check_done_fn *done, void *arg)
+{
+	const struct config *config = facts->config;
+	const struct dns_session_config bounds = {
+		.deadline_ms = config->dmarc.timeout_ms,
+		.question_ms = config->dns.timeout_ms,
+		.payer = public_suffixes_registrable(facts->suffixes,
+			input->from),
+	};
+	struct dmarc_input known = *input;
+
+	known.suffixes = facts->suffixes;
+	return dmarc_check_start(facts->loop, facts->dns, &known, &bounds, done,
+		arg);
+}
+
 /* --- reports ------------------------------------------------------------ */
 
 struct telling {

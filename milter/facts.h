@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 
+#include "common/io/dmarc_check.h"
 #include "common/mail/ip.h"
 #include "common/mail/spf_record.h"
 #include "milter/bridge.h"
@@ -97,6 +98,14 @@ struct facts_report {
 
 /* report is copied. */
 void facts_tell(struct milter_facts *facts, const struct facts_report *report);
+
+/* --- for other kinds of facts ------------------------------------------- */
+
+/* From any thread. */
+struct loop *milter_facts_loop(const struct milter_facts *facts);
+/* As dmarc_check_start(), with our DNS, list of suffixes, and bounds. */
+struct dmarc_check *milter_facts_check_dmarc(struct milter_facts *facts,
+	const struct dmarc_input *input, dmarc_check_done_fn *done, void *arg);
 
 /* --- for the process ---------------------------------------------------- */
 

@@ -84,6 +84,9 @@ add_results(const struct judge_input *input, const char *iprev,
 {
 	add_spf(&input->spf, input->sender, SLICE(""), out);
 	add_spf(&input->spf_helo, SLICE(""), input->helo, out);
+	if (input->authorship.from != NULL)
+		authorship_add_result(&input->authorship, input->dmarc_override,
+			out);
 	if (iprev[0] != '\0')
 		auth_results_add_iprev(out, iprev, &input->client);
 	if (input->login.len > 0 && input->settings->adds_auth)
@@ -130,7 +133,8 @@ judge_message(struct arena *arena, const struct judge_input *input,
 	*out = (struct judgement){ .action = JUDGE_ACCEPT, .iprev = "" };
 	out->was_late = input->spf.known == JUDGE_LATE ||
 			input->spf_helo.known == JUDGE_LATE ||
-			input->names.known == JUDGE_LATE;
+			input->names.known == JUDGE_LATE ||
+			input->authorship.is_late;
 	if (input->is_over_limit) {
 		refuse(out, JUDGE_REJECT, "5.6.0",
 			"The header or an address of this message is too long");

@@ -14,6 +14,7 @@
 
 #include "common/mail/ip.h"
 #include "common/mail/spf_record.h"
+#include "milter/authorship.h"
 #include "milter/facts.h"
 
 struct arena;
@@ -50,6 +51,9 @@ struct judge_input {
 	struct slice helo, sender;
 	struct judge_spf spf, spf_helo;
 	struct judge_names names;
+	struct authorship_evidence evidence;
+	struct authorship_outcome authorship; /* from is NULL: not judged */
+	struct slice dmarc_override; /* of the policy process; "" for none */
 	bool is_over_limit; /* its header has more than the settings allow */
 	size_t n_forged;    /* fields that claim to be ours */
 };

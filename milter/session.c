@@ -4,6 +4,8 @@
 
 #include "common/base/mem.h"
 #include "common/mail/auth_results.h"
+#include "common/mail/spf.h"
+#include "milter/authorship.h"
 #include "milter/facts.h"
 
 /* How long a client waits for the loop to take it in. */
@@ -11,7 +13,7 @@
 
 /* The texts of a session, and those of a message with its judgement. */
 #define SESSION_ARENA_MAX ((size_t)64 << 10)
-#define MESSAGE_ARENA_MAX ((size_t)64 << 10)
+#define MESSAGE_ARENA_MAX ((size_t)256 << 10)
 
 struct message {
 	struct slice sender, login, mechanism;
@@ -21,6 +23,7 @@ struct message {
 	size_t n_results;
 	size_t *forged, n_forged, forged_size;
 	bool is_over_limit;
+	struct authorship *authorship; /* NULL: not a stranger's */
 };
 
 struct session {
@@ -58,6 +61,7 @@ void
 session_abort(struct session *session)
 {
 	forget_spf(&session->message.spf);
+	authorship_free(session->message.authorship);
 	x_free(session->message.forged);
 	session->message = (struct message){ .n_fields = 0 };
 	arena_reset(session->message_arena);
@@ -180,8 +184,10 @@ session_mail(struct session *session, struct slice sender,
 	message->mechanism = keep(session->message_arena, login->mechanism,
 		&message->is_over_limit);
 	if (is_stranger(session) && !message->is_over_limit &&
-		session->client.address.family != IP_NONE)
+		session->client.address.family != IP_NONE) {
 		ask(session);
+		message->authorship = authorship_new(session->facts);
+	}
 }
 
 static void
@@ -206,6 +212,8 @@ session_header(struct session *session, struct slice name, struct slice value)
 	if (message->n_fields > settings->header_fields ||
 		message->n_bytes > settings->header_bytes)
 		message->is_over_limit = true;
+	if (message->authorship != NULL && !message->is_over_limit)
+		authorship_header(message->authorship, name, value);
 	if (message->is_over_limit ||
 		!slice_case_eq(slice_trim(name), SLICE(AUTH_RESULTS_NAME)))
 		return;
@@ -221,10 +229,43 @@ session_recipient(struct session *session, struct slice recipient)
 	(void)recipient;
 }
 
+/* The identity that counts for DMARC (RFC 9989, 3.2.4). */
+static void
+add_spf(struct session *session, const struct judge_spf *spf,
+	struct authorship_evidence *out)
+{
+	struct spf_input identity = { .now = 0 };
+
+	if (spf->known == JUDGE_NOT_ASKED)
+		return;
+	spf_identify(session->message_arena, session->message.sender,
+		session->helo, &identity);
+	out->has_spf = true;
+	out->spf = spf->known == JUDGE_LATE ? SPF_TEMPERROR : spf->result;
+	out->spf_domain = identity.domain;
+	out->is_spf_of_helo = session->message.sender.len == 0;
+}
+
+/* As if all passed, whatever is known of it by now. */
+static void
+hope(struct session *session, struct authorship_evidence *out)
+{
+	const struct judge_spf spf = { .known = JUDGE_KNOWN,
+		.result = SPF_PASS };
+
+	add_spf(session, &spf, out);
+}
+
 void
 session_header_end(struct session *session)
 {
-	(void)session;
+	struct authorship_evidence hoped = { .has_spf = false };
+	struct message *message = &session->message;
+
+	if (message->authorship == NULL || message->is_over_limit)
+		return;
+	hope(session, &hoped);
+	authorship_header_end(message->authorship, &hoped);
 }
 
 bool
@@ -273,6 +314,17 @@ await_names(struct facts_ptr *ptr, int64_t deadline_us)
 }
 
 static void
+await_authorship(struct session *session, int64_t deadline_us,
+	struct judge_input *out)
+{
+	const bool is_null = session->message.sender.len == 0;
+
+	add_spf(session, is_null ? &out->spf_helo : &out->spf, &out->evidence);
+	authorship_end(session->message.authorship, &out->evidence, deadline_us,
+		&out->authorship);
+}
+
+static void
 gather(struct session *session, struct judge_input *out)
 {
 	const struct milter_settings *settings = &session->admission->settings;
@@ -297,6 +349,8 @@ gather(struct session *session, struct judge_input *out)
 	out->spf = await_spf(message->spf, deadline_us);
 	out->spf_helo = await_spf(session->spf_helo, deadline_us);
 	out->names = await_names(session->ptr, deadline_us);
+	if (message->authorship != NULL)
+		await_authorship(session, deadline_us, out);
 }
 
 static const char *

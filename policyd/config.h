@@ -244,6 +244,7 @@ struct config {
 		/* Networks, names of clients, domains of sealers. */
 		struct config_list trusted_forwarders;
 		enum dmarc_collect collect;
+		uint64_t timeout_ms; /* of an evaluation */
 		uint64_t rows_per_day;
 		unsigned keep_days;
 		char *report_org, *report_email; /* "" for the node's */

@@ -6,6 +6,7 @@
 
 #include "common/base/mem.h"
 #include "common/io/loop.h"
+#include "milter/facts_dmarc.h"
 
 struct fake_milter fake_milter;
 
@@ -24,6 +25,7 @@ fake_milter_begin(void)
 		.is_admitted = true,
 		.is_answered = true,
 		.result = SPF_PASS,
+		.dmarc = DMARC_PASS,
 	};
 }
 
@@ -125,6 +127,49 @@ facts_ask_ptr(struct milter_facts *facts, const struct ip *client)
 	note("client; ");
 	bridge_ask(&ptr->call, &kind, NULL);
 	return ptr;
+}
+
+/* "dmarc FROM RESULT DOMAIN +RESULT DOMAIN; ": of SPF, and of signatures */
+static void
+note_dmarc(const struct dmarc_input *input)
+{
+	note("dmarc %.*s %s %.*s", SLICE_ARG(input->from),
+		spf_result_name(input->spf), SLICE_ARG(input->spf_domain));
+	for (size_t i = 0; i < input->n_dkim; i++)
+		note(" +%s %.*s", dmarc_auth_name(input->dkim[i].result),
+			SLICE_ARG(input->dkim[i].domain));
+	note("; ");
+}
+
+static void
+begin_dmarc(struct bridge_call *call)
+{
+	struct facts_dmarc *dmarc = (struct facts_dmarc *)call;
+
+	fake_milter.n_open++;
+	if (!fake_milter.is_answered)
+		return;
+	dmarc->result = fake_milter.dmarc;
+	dmarc->requested = DMARC_POLICY_REJECT;
+	if (dmarc->result == DMARC_FAIL)
+		dmarc->policy = DMARC_POLICY_REJECT;
+	dmarc->policy_domain = SLICE("example.org");
+	dmarc->record = SLICE("v=DMARC1; p=reject");
+	dmarc->is_spf_aligned = dmarc->input.spf == SPF_PASS;
+	bridge_answer(call);
+}
+
+struct facts_dmarc *
+facts_ask_dmarc(struct milter_facts *facts, const struct dmarc_input *input)
+{
+	static const struct bridge_kind kind = { begin_dmarc, end };
+	struct facts_dmarc *dmarc = x_new(struct facts_dmarc);
+
+	(void)facts;
+	note_dmarc(input);
+	dmarc->input.spf = input->spf;
+	bridge_ask(&dmarc->call, &kind, NULL);
+	return dmarc;
 }
 
 void

@@ -90,6 +90,84 @@ START_TEST(asks_as_soon_as_it_knows_what)
 }
 END_TEST
 
+/* DMARC is asked ahead as if all passed, and then as it is. */
+START_TEST(asks_for_dmarc_ahead)
+{
+	fake_milter.result = SPF_SOFTFAIL;
+	fake_milter.dmarc = DMARC_FAIL;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_helo(session, SLICE("H.example"));
+	mail_from(SLICE("a@Example.net"), "");
+	session_header(session, SLICE("from"), SLICE(" A <a@example.ORG>"));
+	session_header_end(session);
+	ck_assert_str_eq(fake_milter.asked,
+		"H.example a@Example.net; H.example ; "
+		"dmarc example.org pass example.net; ");
+	ck_assert_str_eq(end_message().results.ptr,
+		" mx.example.com;\n spf=softfail smtp.mailfrom=a@Example.net;"
+		"\n spf=softfail smtp.helo=H.example;"
+		"\n dmarc=fail header.from=example.org polrec.p=reject;"
+		"\n iprev=pass policy.iprev=192.0.2.1");
+	ck_assert_str_eq(fake_milter.asked,
+		"H.example a@Example.net; H.example ; "
+		"dmarc example.org pass example.net; "
+		"dmarc example.org softfail example.net; ");
+}
+END_TEST
+
+START_TEST(dmarc_of_the_null_sender_is_of_helo)
+{
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_helo(session, SLICE("h.example"));
+	mail_from(SLICE(""), "");
+	session_header(session, SLICE("From"), SLICE(" a@example.org"));
+	(void)end_message();
+	ck_assert_str_eq(fake_milter.asked,
+		"h.example ; dmarc example.org pass h.example; ");
+}
+END_TEST
+
+/* Nothing is looked at that has no domain, or of which it is not known. */
+START_TEST(dmarc_needs_one_domain)
+{
+	static const char *const fields[][2] = { { NULL, NULL },
+		{ " a@example.org", " a@example.org" },
+		{ " a@example.org, b@example.net", NULL },
+		{ " nobody", NULL } };
+
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_helo(session, SLICE("h.example"));
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		mail_from(SLICE(""), "");
+		for (size_t j = 0; j < 2 && fields[i][j] != NULL; j++)
+			session_header(session, SLICE("From"),
+				slice_of(fields[i][j]));
+		session_header_end(session);
+		(void)end_message();
+		ck_assert_str_eq(fake_milter.asked, "h.example ; ");
+	}
+}
+END_TEST
+
+START_TEST(dmarc_may_come_too_late)
+{
+	fake_milter.is_answered = false;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	mail_from(SLICE("a@example.net"), "");
+	session_header(session, SLICE("From"), SLICE(" a@example.org"));
+	session_header_end(session);
+	ck_assert_str_eq(end_message().results.ptr,
+		" mx.example.com;\n spf=temperror (not known in time) "
+		"smtp.mailfrom=a@example.net;"
+		"\n dmarc=temperror reason=\"not known in time\" "
+		"header.from=example.org;"
+		"\n iprev=pass policy.iprev=192.0.2.1");
+	ck_assert(fake_milter.told.was_late);
+	session_abort(session);
+	ck_assert_uint_eq(fake_milter.n_taken_back, 3);
+}
+END_TEST
+
 START_TEST(asks_for_helo_once_for_all_messages)
 {
 	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
@@ -282,6 +360,10 @@ main(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, asks_as_soon_as_it_knows_what);
+	tcase_add_test(tcase, asks_for_dmarc_ahead);
+	tcase_add_test(tcase, dmarc_of_the_null_sender_is_of_helo);
+	tcase_add_test(tcase, dmarc_needs_one_domain);
+	tcase_add_test(tcase, dmarc_may_come_too_late);
 	tcase_add_test(tcase, asks_for_helo_once_for_all_messages);
 	tcase_add_test(tcase, asks_for_names_that_postfix_has_not);
 	tcase_add_test(tcase, asks_nothing_of_those_it_knows);
