@@ -5,13 +5,14 @@
 #include "common/base/mem.h"
 #include "common/mail/auth_results.h"
 #include "milter/facts.h"
+#include "milter/verifying.h"
 
 /* How long a client waits for the loop to take it in. */
 #define WELCOME_MS 5000
 
 /* The texts of a session, and those of a message with its judgement. */
 #define SESSION_ARENA_MAX ((size_t)64 << 10)
-#define MESSAGE_ARENA_MAX ((size_t)64 << 10)
+#define MESSAGE_ARENA_MAX ((size_t)256 << 10)
 
 struct message {
 	struct slice sender, login, mechanism;
@@ -21,6 +22,7 @@ struct message {
 	size_t n_results;
 	size_t *forged, n_forged, forged_size;
 	bool is_over_limit;
+	struct verifying *verifying; /* NULL: not a stranger's */
 };
 
 struct session {
@@ -58,6 +60,7 @@ void
 session_abort(struct session *session)
 {
 	forget_spf(&session->message.spf);
+	verifying_free(session->message.verifying);
 	x_free(session->message.forged);
 	session->message = (struct message){ .n_fields = 0 };
 	arena_reset(session->message_arena);
@@ -180,8 +183,11 @@ session_mail(struct session *session, struct slice sender,
 	message->mechanism = keep(session->message_arena, login->mechanism,
 		&message->is_over_limit);
 	if (is_stranger(session) && !message->is_over_limit &&
-		session->client.address.family != IP_NONE)
+		session->client.address.family != IP_NONE) {
 		ask(session);
+		message->verifying = verifying_new(session->facts,
+			session->admission->settings.header_bytes);
+	}
 }
 
 static void
@@ -206,6 +212,8 @@ session_header(struct session *session, struct slice name, struct slice value)
 	if (message->n_fields > settings->header_fields ||
 		message->n_bytes > settings->header_bytes)
 		message->is_over_limit = true;
+	if (message->verifying != NULL && !message->is_over_limit)
+		verifying_header(message->verifying, name, value);
 	if (message->is_over_limit ||
 		!slice_case_eq(slice_trim(name), SLICE(AUTH_RESULTS_NAME)))
 		return;
@@ -224,15 +232,19 @@ session_recipient(struct session *session, struct slice recipient)
 void
 session_header_end(struct session *session)
 {
-	(void)session;
+	struct message *message = &session->message;
+
+	if (message->verifying != NULL && !message->is_over_limit)
+		verifying_header_end(message->verifying);
 }
 
 bool
 session_body(struct session *session, struct slice bytes)
 {
-	(void)session;
-	(void)bytes;
-	return false;
+	struct message *message = &session->message;
+
+	return message->verifying != NULL && !message->is_over_limit &&
+	       verifying_body(message->verifying, bytes);
 }
 
 bool
@@ -297,6 +309,9 @@ gather(struct session *session, struct judge_input *out)
 	out->spf = await_spf(message->spf, deadline_us);
 	out->spf_helo = await_spf(session->spf_helo, deadline_us);
 	out->names = await_names(session->ptr, deadline_us);
+	if (message->verifying != NULL)
+		out->verified = verifying_end(message->verifying,
+			session->message_arena, deadline_us);
 }
 
 static const char *
@@ -323,6 +338,24 @@ cut(char *out, size_t size, struct slice text)
 	out[part.len] = '\0';
 }
 
+/* "pass:example.com,fail:example.org" */
+static void
+list_signatures(const struct verifying_results *verified, char *out,
+	size_t size)
+{
+	struct str text;
+
+	str_init(&text, size - 1);
+	for (size_t i = 0; i < verified->n; i++)
+		str_printf(&text, "%s%s:%.*s", i > 0 ? "," : "",
+			verified->dkim[i].result,
+			SLICE_ARG(verified->dkim[i].domain));
+	if (verified->n_ignored > 0)
+		str_printf(&text, ",ignored:%zu", verified->n_ignored);
+	cut(out, size, str_slice(&text));
+	str_free(&text);
+}
+
 static void
 report(const struct session *session, const struct judge_input *input,
 	const struct judgement *judgement, struct slice queue_id)
@@ -332,11 +365,17 @@ report(const struct session *session, const struct judge_input *input,
 		.spf = name_of(&input->spf),
 		.spf_helo = name_of(&input->spf_helo),
 		.iprev = judgement->iprev,
+		.arc = "",
 		.action = judge_action_name(judgement->action),
 		.n_removed = judgement->removes_forged ? input->n_forged : 0,
 		.was_late = judgement->was_late,
 	};
 
+	if (input->verified != NULL) {
+		list_signatures(input->verified, out.dkim, sizeof(out.dkim));
+		if (input->verified->arc.result != ARC_RESULT_NONE)
+			out.arc = arc_result_name(input->verified->arc.result);
+	}
 	cut(out.queue_id, sizeof(out.queue_id), queue_id);
 	cut(out.sender, sizeof(out.sender), input->sender);
 	cut(out.helo, sizeof(out.helo), input->helo);

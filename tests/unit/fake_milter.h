@@ -14,8 +14,9 @@ struct fake_milter {
 	bool is_admitted, is_trusted;
 	bool is_answered; /* questions to the DNS */
 	enum spf_result result;
+	const char *record; /* of each key; NULL: there is none */
 	/* what happened */
-	char asked[1024];         /* "helo sender; ", "client; " */
+	char asked[1024];         /* "helo sender; ", "client; ", "name; " */
 	unsigned n_open;          /* calls that were not released */
 	unsigned n_taken_back;    /* released without an answer */
 	struct facts_report told; /* the last report */
