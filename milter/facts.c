@@ -285,6 +285,16 @@ milter_facts_check_dmarc(struct milter_facts *facts,
 		arg);
 }
 
+struct dns_query *
+milter_facts_ask_txt(struct milter_facts *facts, struct slice name,
+	struct slice domain, dns_done_fn *done, void *arg)
+{
+	return dns_ask(facts->dns, name, DNS_TYPE_TXT,
+		facts->config->dns.timeout_ms,
+		public_suffixes_registrable(facts->suffixes, domain), done,
+		arg);
+}
+
 /* --- reports ------------------------------------------------------------ */
 
 struct telling {
@@ -309,6 +319,8 @@ log_report(const struct facts_report *report)
 	log_line_text("spf", slice_of(report->spf));
 	log_line_text("spf_helo", slice_of(report->spf_helo));
 	log_line_text("iprev", slice_of(report->iprev));
+	log_line_text("dkim", slice_of(report->dkim));
+	log_line_text("arc", slice_of(report->arc));
 	if (report->n_removed > 0)
 		log_line_u64("removed", report->n_removed);
 	log_line_end();

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 #include "common/io/dmarc_check.h"
+#include "common/io/dns.h"
 #include "common/mail/ip.h"
 #include "common/mail/spf_record.h"
 #include "milter/bridge.h"
@@ -26,6 +27,8 @@ struct milter_facts;
 /* Of a name of a client, HELO and an address; what is longer is refused. */
 #define FACTS_TEXT_MAX  2047u
 #define FACTS_REPLY_MAX 400u
+/* Of results of signatures in the log; what is longer is cut. */
+#define FACTS_DKIM_MAX 500u
 
 /* What a session goes by, from its start to its end. */
 struct milter_settings {
@@ -90,7 +93,8 @@ struct facts_report {
 	/* Cut, as for people. */
 	char queue_id[64], sender[256], helo[256], login[256];
 	/* Names of results; "" for what was not asked. */
-	const char *spf, *spf_helo, *iprev;
+	const char *spf, *spf_helo, *iprev, *arc;
+	char dkim[FACTS_DKIM_MAX + 1]; /* RESULT:DOMAIN,RESULT:DOMAIN... */
 	const char *action;
 	size_t n_removed; /* header fields */
 	bool was_late;    /* something was not known in time */
@@ -106,6 +110,9 @@ struct loop *milter_facts_loop(const struct milter_facts *facts);
 /* As dmarc_check_start(), with our DNS, list of suffixes, and bounds. */
 struct dmarc_check *milter_facts_check_dmarc(struct milter_facts *facts,
 	const struct dmarc_input *input, dmarc_check_done_fn *done, void *arg);
+/* TXT records of a name; the domain that was registered of this one pays. */
+struct dns_query *milter_facts_ask_txt(struct milter_facts *facts,
+	struct slice name, struct slice domain, dns_done_fn *done, void *arg);
 
 /* --- for the process ---------------------------------------------------- */
 

@@ -6,10 +6,10 @@
  * what Authentication-Results says, and which fields of that name are to go.
  * Without I/O, and without libmilter.
  *
- * Strangers get results of SPF (for the sender and for HELO, RFC 8601, 2.7.2)
- * and iprev (2.7.3); clients that have logged in get auth (2.7.4), if that is
- * wished; trusted clients get nothing: what they bring was judged where it
- * came in.
+ * Strangers get results of SPF (for the sender and for HELO, RFC 8601, 2.7.2),
+ * of DKIM (2.7.1) and of ARC, if there is a chain, and iprev (2.7.3); clients
+ * that have logged in get auth (2.7.4), if that is wished; trusted clients get
+ * nothing: what they bring was judged where it came in.
  */
 
 #include "common/mail/ip.h"
@@ -18,6 +18,7 @@
 #include "milter/facts.h"
 
 struct arena;
+struct verifying_results;
 
 /* A result that may not be there. */
 enum judge_known {
@@ -51,6 +52,7 @@ struct judge_input {
 	struct slice helo, sender;
 	struct judge_spf spf, spf_helo;
 	struct judge_names names;
+	const struct verifying_results *verified; /* NULL: nothing was */
 	struct authorship_evidence evidence;
 	struct authorship_outcome authorship; /* from is NULL: not judged */
 	struct slice dmarc_override; /* of the policy process; "" for none */

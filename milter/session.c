@@ -1,5 +1,6 @@
 #include "milter/session.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "common/base/mem.h"
@@ -7,6 +8,10 @@
 #include "common/mail/spf.h"
 #include "milter/authorship.h"
 #include "milter/facts.h"
+#include "milter/verifying.h"
+
+static_assert(DKIM_VERIFIED_MAX <= DMARC_DKIM_MAX,
+	"every signature has its place");
 
 /* How long a client waits for the loop to take it in. */
 #define WELCOME_MS 5000
@@ -23,6 +28,7 @@ struct message {
 	size_t n_results;
 	size_t *forged, n_forged, forged_size;
 	bool is_over_limit;
+	struct verifying *verifying;   /* NULL: not a stranger's */
 	struct authorship *authorship; /* NULL: not a stranger's */
 };
 
@@ -61,6 +67,7 @@ void
 session_abort(struct session *session)
 {
 	forget_spf(&session->message.spf);
+	verifying_free(session->message.verifying);
 	authorship_free(session->message.authorship);
 	x_free(session->message.forged);
 	session->message = (struct message){ .n_fields = 0 };
@@ -186,6 +193,8 @@ session_mail(struct session *session, struct slice sender,
 	if (is_stranger(session) && !message->is_over_limit &&
 		session->client.address.family != IP_NONE) {
 		ask(session);
+		message->verifying = verifying_new(session->facts,
+			session->admission->settings.header_bytes);
 		message->authorship = authorship_new(session->facts);
 	}
 }
@@ -212,6 +221,8 @@ session_header(struct session *session, struct slice name, struct slice value)
 	if (message->n_fields > settings->header_fields ||
 		message->n_bytes > settings->header_bytes)
 		message->is_over_limit = true;
+	if (message->verifying != NULL && !message->is_over_limit)
+		verifying_header(message->verifying, name, value);
 	if (message->authorship != NULL && !message->is_over_limit)
 		authorship_header(message->authorship, name, value);
 	if (message->is_over_limit ||
@@ -254,6 +265,15 @@ hope(struct session *session, struct authorship_evidence *out)
 		.result = SPF_PASS };
 
 	add_spf(session, &spf, out);
+	for (size_t i = 0; i < DMARC_DKIM_MAX; i++) {
+		const struct slice domain =
+			verifying_domain(session->message.verifying, i);
+
+		if (domain.ptr == NULL)
+			break;
+		out->dkim[out->n_dkim].auth = DMARC_AUTH_PASS;
+		out->dkim[out->n_dkim++].domain = domain;
+	}
 }
 
 void
@@ -262,7 +282,11 @@ session_header_end(struct session *session)
 	struct authorship_evidence hoped = { .has_spf = false };
 	struct message *message = &session->message;
 
-	if (message->authorship == NULL || message->is_over_limit)
+	if (message->is_over_limit)
+		return;
+	if (message->verifying != NULL)
+		verifying_header_end(message->verifying);
+	if (message->authorship == NULL)
 		return;
 	hope(session, &hoped);
 	authorship_header_end(message->authorship, &hoped);
@@ -271,9 +295,10 @@ session_header_end(struct session *session)
 bool
 session_body(struct session *session, struct slice bytes)
 {
-	(void)session;
-	(void)bytes;
-	return false;
+	struct message *message = &session->message;
+
+	return message->verifying != NULL && !message->is_over_limit &&
+	       verifying_body(message->verifying, bytes);
 }
 
 bool
@@ -314,12 +339,30 @@ await_names(struct facts_ptr *ptr, int64_t deadline_us)
 }
 
 static void
+add_verified(const struct verifying_results *verified,
+	struct authorship_evidence *out)
+{
+	out->n_dkim = verified->n;
+	for (size_t i = 0; i < verified->n; i++) {
+		out->dkim[i].auth = verified->auth[i];
+		out->dkim[i].result = verified->dkim[i].result;
+		out->dkim[i].domain = verified->dkim[i].domain;
+		out->dkim[i].selector = verified->dkim[i].selector;
+	}
+	out->has_arc = verified->arc.result == ARC_RESULT_PASS;
+	out->arc_sealer = verified->arc_sealer;
+	out->arc_dmarc = verified->arc_dmarc;
+}
+
+static void
 await_authorship(struct session *session, int64_t deadline_us,
 	struct judge_input *out)
 {
 	const bool is_null = session->message.sender.len == 0;
 
 	add_spf(session, is_null ? &out->spf_helo : &out->spf, &out->evidence);
+	if (out->verified != NULL)
+		add_verified(out->verified, &out->evidence);
 	authorship_end(session->message.authorship, &out->evidence, deadline_us,
 		&out->authorship);
 }
@@ -349,6 +392,9 @@ gather(struct session *session, struct judge_input *out)
 	out->spf = await_spf(message->spf, deadline_us);
 	out->spf_helo = await_spf(session->spf_helo, deadline_us);
 	out->names = await_names(session->ptr, deadline_us);
+	if (message->verifying != NULL)
+		out->verified = verifying_end(message->verifying,
+			session->message_arena, deadline_us);
 	if (message->authorship != NULL)
 		await_authorship(session, deadline_us, out);
 }
@@ -377,6 +423,24 @@ cut(char *out, size_t size, struct slice text)
 	out[part.len] = '\0';
 }
 
+/* "pass:example.com,fail:example.org" */
+static void
+list_signatures(const struct verifying_results *verified, char *out,
+	size_t size)
+{
+	struct str text;
+
+	str_init(&text, size - 1);
+	for (size_t i = 0; i < verified->n; i++)
+		str_printf(&text, "%s%s:%.*s", i > 0 ? "," : "",
+			verified->dkim[i].result,
+			SLICE_ARG(verified->dkim[i].domain));
+	if (verified->n_ignored > 0)
+		str_printf(&text, ",ignored:%zu", verified->n_ignored);
+	cut(out, size, str_slice(&text));
+	str_free(&text);
+}
+
 static void
 report(const struct session *session, const struct judge_input *input,
 	const struct judgement *judgement, struct slice queue_id)
@@ -386,11 +450,17 @@ report(const struct session *session, const struct judge_input *input,
 		.spf = name_of(&input->spf),
 		.spf_helo = name_of(&input->spf_helo),
 		.iprev = judgement->iprev,
+		.arc = "",
 		.action = judge_action_name(judgement->action),
 		.n_removed = judgement->removes_forged ? input->n_forged : 0,
 		.was_late = judgement->was_late,
 	};
 
+	if (input->verified != NULL) {
+		list_signatures(input->verified, out.dkim, sizeof(out.dkim));
+		if (input->verified->arc.result != ARC_RESULT_NONE)
+			out.arc = arc_result_name(input->verified->arc.result);
+	}
 	cut(out.queue_id, sizeof(out.queue_id), queue_id);
 	cut(out.sender, sizeof(out.sender), input->sender);
 	cut(out.helo, sizeof(out.helo), input->helo);

@@ -6,6 +6,7 @@
 
 #include "common/base/mem.h"
 #include "common/io/loop.h"
+#include "milter/facts_dkim.h"
 #include "milter/facts_dmarc.h"
 
 struct fake_milter fake_milter;
@@ -127,6 +128,33 @@ facts_ask_ptr(struct milter_facts *facts, const struct ip *client)
 	note("client; ");
 	bridge_ask(&ptr->call, &kind, NULL);
 	return ptr;
+}
+
+static void
+begin_record(struct bridge_call *call)
+{
+	struct facts_record *record = (struct facts_record *)call;
+
+	fake_milter.n_open++;
+	record->record.status = fake_milter.record == NULL ? DKIM_RECORD_ABSENT
+							   : DKIM_RECORD_FOUND;
+	record->record.text = slice_of(fake_milter.record);
+	if (fake_milter.is_answered)
+		bridge_answer(call);
+}
+
+struct facts_record *
+facts_ask_record(struct milter_facts *facts, const char *name,
+	struct slice domain)
+{
+	static const struct bridge_kind kind = { begin_record, end };
+	struct facts_record *record = x_new(struct facts_record);
+
+	(void)facts;
+	(void)domain;
+	note("%s; ", name);
+	bridge_ask(&record->call, &kind, NULL);
+	return record;
 }
 
 /* "dmarc FROM RESULT DOMAIN +RESULT DOMAIN; ": of SPF, and of signatures */

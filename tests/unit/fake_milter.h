@@ -15,6 +15,7 @@ struct fake_milter {
 	bool is_answered; /* questions to the DNS */
 	enum spf_result result;
 	enum dmarc_result dmarc; /* of a record p=reject */
+	const char *record;      /* of each key; NULL: there is none */
 	/* what happened */
 	char asked[1024];         /* "helo sender; ", "client; ", and so on */
 	unsigned n_open;          /* calls that were not released */
