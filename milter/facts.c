@@ -12,6 +12,7 @@
 #include "common/io/spf_check.h"
 #include "common/mail/dnsbl.h"
 #include "common/mail/public_suffix.h"
+#include "milter/policy_client.h"
 #include "policyd/config.h"
 #include "policyd/facts/host.h"
 #include "policyd/open_dns.h"
@@ -25,6 +26,8 @@ struct milter_facts {
 	struct dns *dns;
 	struct public_suffixes *suffixes;
 	struct host_names *host_names;
+	/* The policy processes, and those of them that know keys. */
+	struct policy_client *policy, *keys;
 	size_t n_sessions;
 	void (*empty)(void *arg); /* while it drains */
 	void *empty_arg;
@@ -357,7 +360,8 @@ facts_tell(struct milter_facts *facts, const struct facts_report *report)
 /* --- making and unmaking ------------------------------------------------ */
 
 struct milter_facts *
-milter_facts_new(struct loop *loop, struct config *config)
+milter_facts_new(struct loop *loop, struct config *config,
+	const struct milter_servers *servers)
 {
 	struct milter_facts *facts = x_new(struct milter_facts);
 
@@ -366,6 +370,8 @@ milter_facts_new(struct loop *loop, struct config *config)
 	facts->dns = open_dns(loop, config);
 	facts->suffixes = public_suffixes_new();
 	facts->host_names = host_names_new();
+	facts->policy = policy_client_new(loop, &servers->policy);
+	facts->keys = policy_client_new(loop, &servers->keys);
 	return facts;
 }
 
@@ -381,6 +387,8 @@ milter_facts_free(struct milter_facts *facts)
 {
 	if (facts == NULL)
 		return;
+	policy_client_free(facts->keys);
+	policy_client_free(facts->policy);
 	host_names_free(facts->host_names);
 	public_suffixes_free(facts->suffixes);
 	dns_free(facts->dns);

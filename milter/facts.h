@@ -15,6 +15,7 @@
 
 #include "common/io/dmarc_check.h"
 #include "common/io/dns.h"
+#include "common/io/sock.h"
 #include "common/mail/ip.h"
 #include "common/mail/spf_record.h"
 #include "milter/bridge.h"
@@ -116,8 +117,14 @@ struct dns_query *milter_facts_ask_txt(struct milter_facts *facts,
 
 /* --- for the process ---------------------------------------------------- */
 
+/* The private sockets of the policy processes (policyd/listening.h). */
+struct milter_servers {
+	struct sock_address policy, keys;
+};
+
 /* The configuration is replaced by milter_facts_configure(). */
-struct milter_facts *milter_facts_new(struct loop *loop, struct config *config);
+struct milter_facts *milter_facts_new(struct loop *loop, struct config *config,
+	const struct milter_servers *servers);
 void milter_facts_free(struct milter_facts *facts);
 void milter_facts_configure(struct milter_facts *facts, struct config *config);
 size_t milter_facts_sessions(const struct milter_facts *facts);

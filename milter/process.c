@@ -195,7 +195,8 @@ milter_run(const struct milter_start *start)
 	process->config = start->config;
 	process->listening_fd = start->listening_fd;
 	make_loop(process, start->channel_fd);
-	process->facts = milter_facts_new(process->loop, process->config);
+	process->facts = milter_facts_new(process->loop, process->config,
+		&start->servers);
 	/* A kernel without seccomp is no reason not to serve. */
 	if (sandbox_enter(&err) < 0)
 		log_warning("the milter runs without a sandbox: %s", err);

@@ -7,12 +7,15 @@
  * main thread, which alone logs, hears signals and talks to the supervisor.
  */
 
+#include "milter/facts.h"
+
 struct config;
 
 struct milter_start {
 	struct config *config; /* one reference is taken over */
 	int listening_fd;
 	int channel_fd; /* to the supervisor */
+	struct milter_servers servers;
 };
 
 /*

@@ -15,6 +15,8 @@
 
 /* Arenas kept for the next requests rather than freed. */
 #define ARENAS_KEPT 256
+/* Lines for the milter: some dozens of bytes each. */
+#define MORE_MAX ((size_t)4 << 10)
 /* RFC 3463: other or undefined mail system status. */
 #define ERROR_ENHANCED "4.3.0"
 #define ERROR_TEXT     "Service temporarily unavailable, please try again later"
@@ -152,6 +154,8 @@ outcome_of(enum verdict_action action, bool is_enforced)
 		return is_enforced ? OUTCOME_DEFERRED : OUTCOME_WOULD_DEFER;
 	case VERDICT_DISCARD:
 		return is_enforced ? OUTCOME_DISCARDED : OUTCOME_WOULD_DISCARD;
+	case VERDICT_HOLD:
+		return is_enforced ? OUTCOME_HELD : OUTCOME_WOULD_HOLD;
 	}
 	assert(0);
 }
@@ -172,9 +176,11 @@ refuse(struct decision *decision, enum rule_id id, struct rule_trace *trace)
 	count_rule(decision, id,
 		action == VERDICT_DEFER ? METRIC_RULE_DEFERRED
 					: METRIC_RULE_REJECTED);
+	if (action == VERDICT_HOLD && decision->rule >= 0)
+		return NEXT_RULE; /* one before it holds it already */
 	decision->action = action;
 	decision->rule = (int)id;
-	return NEXT_FINISH;
+	return action == VERDICT_HOLD ? NEXT_RULE : NEXT_FINISH;
 }
 
 static enum next
@@ -283,10 +289,12 @@ make_accepting_reply(struct decision *decision)
 	const struct instances *instances =
 		decision->engine->sources->instances;
 	const struct slice header = find_header(decision);
+	/* Which is asked about once, and not for each recipient. */
+	const bool is_message = decision->req.stage == STAGE_MESSAGE;
 
 	decision->reply = SLICE("DUNNO");
 	if (header.len == 0 ||
-		(instances != NULL &&
+		(instances != NULL && !is_message &&
 			instances_has_header(instances, &decision->req)))
 		return;
 	decision->has_header = true;
@@ -328,6 +336,32 @@ make_reply(struct decision *decision)
 		SLICE_ARG(verdict->text), before, code, after));
 }
 
+/* The milter has a line in the log, too: it says which rule it was. */
+static void
+make_more(struct decision *decision)
+{
+	const struct config *config = decision->config;
+	struct str more;
+
+	if (decision->req.stage != STAGE_MESSAGE)
+		return;
+	str_init(&more, MORE_MAX);
+	if (decision->rule >= 0)
+		str_printf(&more, "rule=%s\n", rules_all[decision->rule]->name);
+	for (size_t i = 0; i < config->n_rule_order; i++) {
+		const struct rule_trace *trace =
+			&decision->trace[config->rule_order[i]];
+		const struct slice lines = trace->verdict.more;
+
+		/* A line in part would be one that nobody has said. */
+		if (trace->mode == RULE_MODE_ENFORCE &&
+			lines.len <= MORE_MAX - more.len)
+			str_append_slice(&more, lines);
+	}
+	decision->more = slice_copy(decision->req.arena, str_slice(&more));
+	str_free(&more);
+}
+
 /* In the order of the rules; also what an observed rule asked for. */
 static void
 apply_effects(struct decision *decision)
@@ -355,7 +389,7 @@ note_instance(struct decision *decision)
 		instances_remove(instances, &decision->req);
 	else if (decision->req.stage == STAGE_RCPT && decision->rule < 0)
 		instances_add(instances, &decision->req);
-	if (decision->has_header)
+	if (decision->has_header && decision->req.stage != STAGE_MESSAGE)
 		instances_set_header(instances, &decision->req);
 }
 
@@ -376,6 +410,9 @@ count(const struct decision *decision)
 	case VERDICT_DISCARD:
 		metric_add(METRIC_DISCARDED, 1);
 		break;
+	case VERDICT_HOLD:
+		metric_add(METRIC_HELD, 1);
+		break;
 	}
 	if (decision->observed_rule >= 0)
 		metric_add(METRIC_OBSERVED, 1);
@@ -391,7 +428,7 @@ static void
 carry_out(struct decision *decision)
 {
 	apply_effects(decision);
-	if (decision->rule >= 0)
+	if (decision->rule >= 0 && decision->action != VERDICT_HOLD)
 		facts_undo(&decision->facts);
 	note_instance(decision);
 }
@@ -407,6 +444,7 @@ finish(struct decision *decision)
 		(decision->rule >= 0 || decision->observed_rule >= 0))
 		journal_code(journal, decision);
 	make_reply(decision);
+	make_more(decision);
 	/* A rule may stop asking for a fact that is still on its way. */
 	if (decision->facts.n_pending > 0)
 		facts_give_up(&decision->facts, "it was no longer needed");
@@ -626,6 +664,8 @@ rule_outcome_name(enum rule_outcome outcome)
 		return "deferred";
 	case OUTCOME_DISCARDED:
 		return "discarded";
+	case OUTCOME_HELD:
+		return "held";
 	case OUTCOME_PERMITTED:
 		return "permitted";
 	case OUTCOME_WOULD_REFUSE:
@@ -634,6 +674,8 @@ rule_outcome_name(enum rule_outcome outcome)
 		return "would have deferred";
 	case OUTCOME_WOULD_DISCARD:
 		return "would have discarded";
+	case OUTCOME_WOULD_HOLD:
+		return "would have held";
 	case OUTCOME_WOULD_PERMIT:
 		return "would have permitted";
 	case OUTCOME_ERROR_ACCEPTED:
@@ -656,6 +698,8 @@ verdict_action_name(enum verdict_action action)
 		return "451";
 	case VERDICT_DISCARD:
 		return "DISCARD";
+	case VERDICT_HOLD:
+		return "HOLD";
 	}
 	return "?";
 }

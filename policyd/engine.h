@@ -28,10 +28,12 @@ enum rule_outcome {
 	OUTCOME_REFUSED,
 	OUTCOME_DEFERRED,
 	OUTCOME_DISCARDED,
+	OUTCOME_HELD,         /* the rules behind it were asked */
 	OUTCOME_PERMITTED,    /* the rules behind it were not asked */
 	OUTCOME_WOULD_REFUSE, /* its mode is observe */
 	OUTCOME_WOULD_DEFER,
 	OUTCOME_WOULD_DISCARD,
+	OUTCOME_WOULD_HOLD,
 	OUTCOME_WOULD_PERMIT,
 	OUTCOME_ERROR_ACCEPTED, /* a fact was unavailable: on_error */
 	OUTCOME_ERROR_DEFERRED,
@@ -63,12 +65,14 @@ struct decision {
 	struct rule_trace trace[RULE_ID_COUNT];
 	/* The answer: */
 	enum verdict_action action;
-	int rule;            /* enum rule_id that refused, or -1 */
+	int rule;            /* enum rule_id that refused or holds, or -1 */
 	int observed_rule;   /* first that would have refused, or -1 */
 	int permitting_rule; /* that spared it the rules behind, or -1 */
 	char code[DECISION_CODE_LEN + 1]; /* of a refusal (also observed) */
 	struct slice reply;               /* what follows "action=" */
 	bool has_header;                  /* the reply is PREPEND */
+	/* Further lines of the answer, for the milter; "" for none. */
+	struct slice more;
 	/* Of a rehearsal beside another daemon (comparison.h): */
 	struct slice old_reply; /* its answer, "" when there is none */
 	bool has_disagreed;

@@ -230,8 +230,9 @@ wants_session(const struct decision *decision)
 
 	if (!config->sessions.enabled)
 		return false;
-	if (decision->req.stage != STAGE_END_OF_MESSAGE &&
-		(decision->req.stage != STAGE_RCPT ||
+	/* The last word on a message, at MESSAGE if the milter judges there. */
+	if ((decision->req.rule_stages & STAGE_END_OF_MESSAGE) == 0 &&
+		((decision->req.stage & (STAGE_RCPT | STAGE_MESSAGE)) == 0 ||
 			(is_dunno && !is_permitted)))
 		return false;
 	if (config->sessions.skip_dunno && is_dunno)

@@ -51,30 +51,62 @@ listening_bind(const struct sock_address *address, mode_t mode, gid_t gid)
 	return fd;
 }
 
+static void
+add(struct listening *listening, const struct worker_socket *socket,
+	const struct sock_address *address)
+{
+	const size_t n = listening->n + 1;
+
+	listening->sockets = x_realloc_array(listening->sockets, n,
+		sizeof(listening->sockets[0]));
+	listening->addresses = x_realloc_array(listening->addresses, n,
+		sizeof(listening->addresses[0]));
+	listening->sockets[listening->n] = *socket;
+	listening->addresses[listening->n] = *address;
+	listening->n = n;
+}
+
 static int
 open_list(struct listening *listening, const struct list *list, mode_t mode)
 {
-	const size_t n_all = listening->n + list->n;
-
-	listening->sockets = x_realloc_array(listening->sockets, n_all,
-		sizeof(listening->sockets[0]));
-	listening->addresses = x_realloc_array(listening->addresses, n_all,
-		sizeof(listening->addresses[0]));
 	for (size_t i = 0; i < list->n; i++) {
-		const int fd = listening_bind(&list->addresses[i], mode, -1);
+		struct worker_socket socket = { .use = list->use };
 
-		if (fd < 0)
+		socket.fd = listening_bind(&list->addresses[i], mode, -1);
+		if (socket.fd < 0)
 			return -1;
-		listening->addresses[listening->n] = list->addresses[i];
-		listening->sockets[listening->n].use = list->use;
-		listening->sockets[listening->n].fd = fd;
-		listening->n++;
+		add(listening, &socket, &list->addresses[i]);
+	}
+	return 0;
+}
+
+/* Those on which the milter asks the policy processes. */
+static int
+open_private(struct listening *listening, uid_t milter_uid)
+{
+	static const enum worker_socket_use uses[] = { WORKER_SOCKET_POLICY,
+		WORKER_SOCKET_KEYS };
+	struct sock_address address;
+	char err[ERROR_MAX];
+
+	for (size_t i = 0; i < sizeof(uses) / sizeof(uses[0]); i++) {
+		struct worker_socket socket = { .use = uses[i],
+			.is_private = true,
+			.milter_uid = milter_uid };
+
+		socket.fd = sock_listen_private(&address, err, sizeof(err));
+		if (socket.fd < 0) {
+			log_error("%s", err);
+			return -1;
+		}
+		add(listening, &socket, &address);
 	}
 	return 0;
 }
 
 int
-listening_open(struct listening *listening, const struct config *config)
+listening_open(struct listening *listening, const struct config *config,
+	uid_t milter_uid)
 {
 	const bool has_srs = config_has_srs(config);
 	const struct list lists[] = {
@@ -95,7 +127,18 @@ listening_open(struct listening *listening, const struct config *config)
 			    (mode_t)config->policyd.policy_socket_mode) < 0)
 			return -1;
 	}
-	return 0;
+	return config_has_milter(config) ? open_private(listening, milter_uid)
+					 : 0;
+}
+
+const struct sock_address *
+listening_private(const struct listening *listening, enum worker_socket_use use)
+{
+	for (size_t i = 0; i < listening->n; i++)
+		if (listening->sockets[i].is_private &&
+			listening->sockets[i].use == use)
+			return &listening->addresses[i];
+	return NULL;
 }
 
 void
@@ -103,7 +146,7 @@ listening_close(struct listening *listening)
 {
 	for (size_t i = 0; i < listening->n; i++) {
 		close(listening->sockets[i].fd);
-		if (listening->addresses[i].is_unix)
+		if (listening->addresses[i].path[0] != '\0')
 			unlink(listening->addresses[i].path);
 	}
 	listening_free(listening);

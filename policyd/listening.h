@@ -4,7 +4,8 @@
 /*
  * The sockets on which Postfix asks. The supervisor binds them while it may,
  * as the configuration says at the start (a reload may write others), and
- * keeps them open for the processes to come.
+ * keeps them open for the processes to come. With a milter there are two
+ * private sockets beside them, on which it asks the policy processes.
  */
 
 #include <sys/types.h>
@@ -20,8 +21,15 @@ struct listening {
 	size_t n;
 };
 
-/* 0, or -1 after it has logged why; what was bound till then stays. */
-int listening_open(struct listening *listening, const struct config *config);
+/*
+ * milter_uid is the user that the milter gets. 0, or -1 after it has logged
+ * why; what was bound till then stays.
+ */
+int listening_open(struct listening *listening, const struct config *config,
+	uid_t milter_uid);
+/* Where the private socket of a use is; NULL if there is none. */
+const struct sock_address *listening_private(const struct listening *listening,
+	enum worker_socket_use use);
 /* Closes them for everybody, and removes those of the file system. */
 void listening_close(struct listening *listening);
 /* In a process: closes those that are not for it, which stay open elsewhere. */

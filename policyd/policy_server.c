@@ -17,8 +17,11 @@
 
 /* Replies are short and one at a time; a peer that reads none is broken. */
 #define OUTPUT_MAX            ((size_t)64 << 10)
-#define REPLY_MAX             1024
+#define REPLY_MAX             ((size_t)16 << 10)
 #define REFUSALS_LOGGED_EVERY 1000
+/* A message of the milter's: 1000 recipients, and records of a domain. */
+#define PRIVATE_REQUEST_MAX ((size_t)1 << 20)
+#define PRIVATE_LINE_MAX    ((size_t)64 << 10)
 
 enum conn_state {
 	CONN_READING, /* for the end of a request */
@@ -31,6 +34,7 @@ struct conn {
 	LIST_ENTRY(conn) entry;
 	struct policy_server *server;
 	struct stream *stream;
+	bool is_private; /* of the milter */
 	enum conn_state state;
 	struct decision *decision;  /* CONN_WAITING for the engine */
 	struct parallel_link *link; /* NULL unless beside another daemon */
@@ -40,17 +44,27 @@ struct conn {
 
 LIST_HEAD(conns, conn);
 
-/* What streams keep a pointer to: one for each configuration in use. */
-struct limits_kept {
-	SLIST_ENTRY(limits_kept) entry;
+struct limits {
 	struct stream_config stream;
 	size_t line_max;
 };
 
+/* What streams keep a pointer to: one for each configuration in use. */
+struct limits_kept {
+	SLIST_ENTRY(limits_kept) entry;
+	struct limits postfix, milter;
+};
+
+struct entrance {
+	struct policy_server *server;
+	struct worker_socket socket;
+	struct listener *listener;
+};
+
 struct policy_server {
 	struct sources *sources;
-	struct listener **listeners;
-	size_t n_listeners;
+	struct entrance *entrances;
+	size_t n_entrances;
 	struct conns conns;
 	size_t n_conns;
 	uint64_t n_refused;
@@ -62,6 +76,15 @@ struct policy_server {
 static void process(struct conn *conn);
 
 /* --- connections -------------------------------------------------------- */
+
+/* Of new connections. */
+static const struct limits *
+limits_of(const struct policy_server *server, bool is_private)
+{
+	const struct limits_kept *kept = SLIST_FIRST(&server->limits);
+
+	return is_private ? &kept->milter : &kept->postfix;
+}
 
 static bool
 is_draining(const struct policy_server *server)
@@ -113,19 +136,21 @@ refuse_request(struct conn *conn, const char *why)
 
 /* --- requests ----------------------------------------------------------- */
 
+/* more: further lines, "" for none. */
 static void
-reply(struct conn *conn, struct slice action)
+reply(struct conn *conn, struct slice action, struct slice more)
 {
-	char text[REPLY_MAX];
-	size_t len = sizeof("action=") - 1;
+	struct str text;
 
-	assert(action.len + len + 2 <= sizeof(text));
-	memcpy(text, "action=", len);
-	memcpy(text + len, action.ptr, action.len);
-	len += action.len;
-	text[len++] = '\n';
-	text[len++] = '\n';
-	stream_write(conn->stream, (struct slice){ text, len });
+	str_init(&text, REPLY_MAX);
+	str_append_text(&text, "action=");
+	str_append_slice(&text, action);
+	str_append_char(&text, '\n');
+	str_append_slice(&text, more);
+	str_append_char(&text, '\n');
+	assert(!text.is_cut);
+	stream_write(conn->stream, str_slice(&text));
+	str_free(&text);
 	conn->n_requests++;
 }
 
@@ -147,7 +172,7 @@ on_decided(struct decision *decision, void *arg)
 {
 	struct conn *conn = arg;
 
-	reply(conn, decision->reply);
+	reply(conn, decision->reply, decision->more);
 	decision_release(decision);
 	conn->decision = NULL;
 	go_on(conn);
@@ -158,7 +183,7 @@ on_answered(void *arg, struct slice action)
 {
 	struct conn *conn = arg;
 
-	reply(conn, action);
+	reply(conn, action, SLICE(""));
 	go_on(conn);
 }
 
@@ -169,7 +194,7 @@ on_answered(void *arg, struct slice action)
 static ptrdiff_t
 find_request(struct conn *conn, struct slice input, const char **err)
 {
-	const struct limits_kept *limits = SLIST_FIRST(&conn->server->limits);
+	const struct limits *limits = limits_of(conn->server, conn->is_private);
 	struct slice rest = slice_from(input, conn->line_start);
 	ptrdiff_t len;
 
@@ -214,12 +239,29 @@ ask_engine(struct conn *conn, struct slice text, const char **err)
 	return 0;
 }
 
+/*
+ * Beside another daemon, which alone may write and is not told of messages,
+ * nobody judges them.
+ */
+static int
+ask_for_milter(struct conn *conn, struct slice text, const char **err)
+{
+	const struct sources *sources = conn->server->sources;
+
+	if (sources->config->policyd.parallel.text[0] == '\0')
+		return ask_engine(conn, text, err);
+	on_answered(conn, SLICE("DUNNO"));
+	return 0;
+}
+
 /* Asks the other daemon, if policyd runs beside one. */
 static int
 ask(struct conn *conn, struct slice text, const char **err)
 {
 	const struct sources *sources = conn->server->sources;
 
+	if (conn->is_private)
+		return ask_for_milter(conn, text, err);
 	if (sources->config->policyd.parallel.text[0] == '\0') {
 		parallel_link_free(conn->link);
 		conn->link = NULL;
@@ -295,38 +337,80 @@ refuse_connection(struct policy_server *server, int fd)
 }
 
 static void
-on_accept(void *arg, int fd)
+add_connection(struct policy_server *server, int fd, bool is_private)
 {
-	struct policy_server *server = arg;
-	struct conn *conn;
+	struct conn *conn = x_new(struct conn);
 
-	if (server->n_conns >= server->sources->config->limits.connections) {
-		refuse_connection(server, fd);
-		return;
-	}
-	conn = x_new(struct conn);
 	conn->server = server;
+	conn->is_private = is_private;
 	conn->stream = stream_new(server->sources->loop, fd,
-		&SLIST_FIRST(&server->limits)->stream, conn);
+		&limits_of(server, is_private)->stream, conn);
 	LIST_INSERT_HEAD(&server->conns, conn, entry);
 	server->n_conns++;
 	metric_add(METRIC_CONNECTIONS, 1);
 	metric_add(METRIC_CONNECTIONS_TOTAL, 1);
 }
 
+static void
+on_accept(void *arg, int fd)
+{
+	struct entrance *entrance = arg;
+	struct policy_server *server = entrance->server;
+
+	if (server->n_conns >= server->sources->config->limits.connections)
+		refuse_connection(server, fd);
+	else
+		add_connection(server, fd, false);
+}
+
+static void
+on_accept_private(void *arg, int fd)
+{
+	struct entrance *entrance = arg;
+
+	if (sock_peer_is_one_of_us(fd, entrance->socket.milter_uid)) {
+		add_connection(entrance->server, fd, true);
+		return;
+	}
+	close(fd);
+	log_warning("a stranger connected to the milter's socket: closed");
+}
+
+static struct limits
+make_limits(const struct config *config, size_t request_max, size_t line_max)
+{
+	return (struct limits){
+		.line_max = line_max,
+		.stream.input_max = request_max,
+		.stream.output_max = OUTPUT_MAX,
+		.stream.idle_ms = config->limits.idle_timeout_ms,
+		.stream.on_input = on_input,
+		.stream.on_end = on_end,
+	};
+}
+
 void
 policy_server_configure(struct policy_server *server)
 {
 	const struct config *config = server->sources->config;
-	struct limits_kept *limits = x_new(struct limits_kept);
+	struct limits_kept *kept = x_new(struct limits_kept);
 
-	limits->line_max = config->limits.line_bytes;
-	limits->stream.input_max = config->limits.request_bytes;
-	limits->stream.output_max = OUTPUT_MAX;
-	limits->stream.idle_ms = config->limits.idle_timeout_ms;
-	limits->stream.on_input = on_input;
-	limits->stream.on_end = on_end;
-	SLIST_INSERT_HEAD(&server->limits, limits, entry);
+	kept->postfix = make_limits(config, config->limits.request_bytes,
+		config->limits.line_bytes);
+	kept->milter =
+		make_limits(config, PRIVATE_REQUEST_MAX, PRIVATE_LINE_MAX);
+	SLIST_INSERT_HEAD(&server->limits, kept, entry);
+}
+
+static void
+open_entrance(struct policy_server *server, const struct worker_socket *socket)
+{
+	struct entrance *entrance = &server->entrances[server->n_entrances++];
+
+	entrance->server = server;
+	entrance->socket = *socket;
+	entrance->listener = listener_new(server->sources->loop, socket->fd,
+		socket->is_private ? on_accept_private : on_accept, entrance);
 }
 
 struct policy_server *
@@ -339,21 +423,19 @@ policy_server_new(struct sources *sources, const struct worker_socket *sockets,
 	LIST_INIT(&server->conns);
 	SLIST_INIT(&server->limits);
 	policy_server_configure(server);
-	server->listeners = x_new_array(n_sockets, struct listener *);
+	server->entrances = x_new_array(n_sockets, struct entrance);
 	for (size_t i = 0; i < n_sockets; i++)
 		if (sockets[i].use == WORKER_SOCKET_POLICY)
-			server->listeners[server->n_listeners++] =
-				listener_new(sources->loop, sockets[i].fd,
-					on_accept, server);
+			open_entrance(server, &sockets[i]);
 	return server;
 }
 
 static void
 stop_listening(struct policy_server *server)
 {
-	for (size_t i = 0; i < server->n_listeners; i++)
-		listener_free(server->listeners[i]);
-	server->n_listeners = 0;
+	for (size_t i = 0; i < server->n_entrances; i++)
+		listener_free(server->entrances[i].listener);
+	server->n_entrances = 0;
 }
 
 void
@@ -394,6 +476,6 @@ policy_server_free(struct policy_server *server)
 		SLIST_REMOVE_HEAD(&server->limits, entry);
 		x_free(limits);
 	}
-	x_free(server->listeners);
+	x_free(server->entrances);
 	x_free(server);
 }

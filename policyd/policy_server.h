@@ -7,6 +7,10 @@
  * an empty line. Exactly one answer for each whole request, in order; none
  * for anything else: a malformed request closes the connection, which is
  * what Postfix asks for (it answers its client 451 4.3.5 and tries again).
+ *
+ * The milter asks in the same way on a private socket, of its own messages.
+ * Its requests have bounds of their own, and its connections, of which it has a
+ * bounded number, do not take away any of those for Postfix.
  */
 
 #include <stdbool.h>

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #define RULE(name, mode) extern const struct rule rule_##name;
 #include "policyd/rules/rules.def"
@@ -52,6 +53,27 @@ rule_discard(struct verdict *out, const char *text)
 	out->action = VERDICT_DISCARD;
 	out->text = slice_copy(out->arena, slice_of(text));
 	return RULE_FINAL;
+}
+
+enum rule_status
+rule_hold(struct verdict *out, const char *text)
+{
+	out->action = VERDICT_HOLD;
+	out->text = slice_copy(out->arena, slice_of(text));
+	return RULE_FINAL;
+}
+
+void
+rule_tell(struct verdict *out, const char *name, struct slice text)
+{
+	char *lines = arena_printf(out->arena, "%.*s%s=%.*s\n",
+		SLICE_ARG(out->more), name, SLICE_ARG(text));
+	const size_t end = strlen(lines) - 1;
+
+	for (size_t i = out->more.len; i < end; i++)
+		if ((unsigned char)lines[i] < ' ' || lines[i] == 0x7f)
+			lines[i] = '?';
+	out->more = (struct slice){ lines, end + 1 };
 }
 
 enum rule_status

@@ -36,6 +36,11 @@ enum verdict_action {
 	VERDICT_DEFER,  /* 4xx: "451 <enhanced> text" */
 	/* 2xx, and the message goes nowhere: for all of its recipients. */
 	VERDICT_DISCARD,
+	/*
+	 * It is accepted, and waits in the queue for a person. The rules behind
+	 * are asked, and one that refuses is heeded.
+	 */
+	VERDICT_HOLD,
 };
 
 struct verdict {
@@ -47,6 +52,7 @@ struct verdict {
 	 */
 	const char *enhanced;
 	struct slice header; /* field to put before the message; "" for none */
+	struct slice more;   /* lines for the milter: rule_tell() */
 	struct slice text;   /* what the client is told; of a permit: why */
 	struct slice hint;   /* for explain: what would change the answer */
 	struct effect *effects, **effects_end; /* see effect.h */
@@ -72,11 +78,19 @@ enum rule_status rule_reject_with(struct verdict *out, const char *enhanced,
 enum rule_status rule_defer(struct verdict *out, const char *enhanced,
 	const char *text);
 enum rule_status rule_discard(struct verdict *out, const char *text);
+/* At STAGE_MESSAGE only: text is the reason, for who looks at the queue. */
+enum rule_status rule_hold(struct verdict *out, const char *text);
 /*
  * No objection, and a header field for the message if it is accepted, once
- * for all its recipients. field is copied; returns RULE_PASS.
+ * for all its recipients, be it at RCPT or at MESSAGE. field is copied; returns
+ * RULE_PASS.
  */
 enum rule_status rule_prepend(struct verdict *out, struct slice field);
+/*
+ * At STAGE_MESSAGE, from a rule in mode enforce: the milter is told name=text
+ * beside the answer. Control characters become "?". Any number of times.
+ */
+void rule_tell(struct verdict *out, const char *name, struct slice text);
 /* Returns RULE_PERMIT; reason is copied, for explain and the log. */
 enum rule_status rule_permit(struct verdict *out, const char *reason);
 /* What would change the answer, for explain; before the answer. */

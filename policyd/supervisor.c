@@ -89,7 +89,8 @@ open_sockets(struct supervisor *supervisor)
 {
 	const struct config *config = supervisor->config;
 
-	if (listening_open(&supervisor->listening, config) < 0)
+	if (listening_open(&supervisor->listening, config,
+		    supervisor->milter_privileges.uid) < 0)
 		return -1;
 	for (size_t i = 0; i < supervisor->n_children; i++) {
 		struct child *child = &supervisor->children[i];
@@ -177,9 +178,27 @@ run_policy(struct supervisor *supervisor, struct child *child, int channel_fd)
 	return status;
 }
 
+/* Where the milter asks the policy processes; nowhere without a milter. */
+static struct milter_servers
+private_servers(const struct listening *listening)
+{
+	struct milter_servers out;
+
+	memset(&out, 0, sizeof(out));
+	if (listening_private(listening, WORKER_SOCKET_POLICY) == NULL)
+		return out;
+	out.policy = *listening_private(listening, WORKER_SOCKET_POLICY);
+	out.keys = *listening_private(listening, WORKER_SOCKET_KEYS);
+	return out;
+}
+
 static int
 run_child(struct supervisor *supervisor, struct child *child, int channel_fd)
 {
+	/* Before become(), which leaves it the sockets that are its own. */
+	const struct milter_servers servers =
+		private_servers(&supervisor->listening);
+
 	if (become(supervisor, child) < 0)
 		return EX_NOPERM;
 	if (!child->is_milter)
@@ -190,6 +209,7 @@ run_child(struct supervisor *supervisor, struct child *child, int channel_fd)
 		.config = supervisor->config,
 		.listening_fd = supervisor->listening.sockets[0].fd,
 		.channel_fd = channel_fd,
+		.servers = servers,
 	});
 }
 

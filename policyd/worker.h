@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "common/base/str.h"
 
@@ -21,12 +22,16 @@ enum worker_socket_use {
 	WORKER_SOCKET_SRS_REVERSE,
 	WORKER_SOCKET_SRS_SOCKETMAP,
 	WORKER_SOCKET_MILTER, /* of the milter process */
+	WORKER_SOCKET_KEYS,   /* keys of DKIM; private */
 	WORKER_SOCKET_COUNT
 };
 
 struct worker_socket {
 	enum worker_socket_use use;
 	int fd;
+	/* Only for processes of policyd: sock_peer_is_one_of_us(). */
+	bool is_private;
+	uid_t milter_uid; /* of a private one: whose milter it is */
 };
 
 struct worker_start {

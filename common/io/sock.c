@@ -7,6 +7,7 @@
 #include <libgen.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -170,6 +171,16 @@ union any_address {
 	struct sockaddr_un un;
 };
 
+/* Behind its NUL the name of an abstract one ends where it ends. */
+static socklen_t
+unix_length(const struct sock_address *address)
+{
+	if (address->path[0] != '\0')
+		return sizeof(struct sockaddr_un);
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+			   strlen(address->path + 1));
+}
+
 static socklen_t
 to_system(const struct sock_address *address, union any_address *out)
 {
@@ -179,7 +190,7 @@ to_system(const struct sock_address *address, union any_address *out)
 	if (address->is_unix) {
 		out->un.sun_family = AF_UNIX;
 		memcpy(out->un.sun_path, address->path, sizeof(address->path));
-		return sizeof(out->un);
+		return unix_length(address);
 	}
 	if (inet_pton(AF_INET, address->host, &out->in.sin_addr) == 1) {
 		out->in.sin_family = AF_INET;
@@ -438,6 +449,60 @@ sock_listen(const struct sock_address *address, mode_t mode, gid_t gid,
 	if (address->is_unix)
 		return listen_unix(address, mode, gid, &report);
 	return listen_inet(address, &report);
+}
+
+/*
+ * A name that the kernel makes is a NUL and five hexadecimal digits. There is
+ * no length of a name but that of its address.
+ */
+static int
+find_private(int fd, struct sock_address *out)
+{
+	union any_address at = { .un = { .sun_family = AF_UNIX } };
+	const socklen_t start = offsetof(struct sockaddr_un, sun_path) + 1;
+	socklen_t len = sizeof(at.un);
+
+	if (getsockname(fd, &at.any, &len) != 0 || len <= start)
+		return -1;
+	memset(out, 0, sizeof(*out));
+	out->is_unix = true;
+	copy(out->path + 1, sizeof(out->path) - 1,
+		(struct slice){ at.un.sun_path + 1, len - start });
+	(void)snprintf(out->text, sizeof(out->text), "unix:@%s", out->path + 1);
+	return 0;
+}
+
+int
+sock_listen_private(struct sock_address *out, char *err, size_t err_size)
+{
+	const struct sock_address nowhere = { .text = "a private socket" };
+	const union any_address any = { .un = { .sun_family = AF_UNIX } };
+	struct report report = { &nowhere, err, err_size };
+	const int fd = open_socket(&any, &report);
+
+	if (fd < 0)
+		return -1;
+	if (bind(fd, &any.any, sizeof(any.un.sun_family)) != 0)
+		fail(&report, "cannot bind", errno);
+	else if (find_private(fd, out) != 0)
+		fail(&report, "cannot find its address", errno);
+	else if (listen(fd, SOMAXCONN) != 0)
+		fail(&report, "cannot listen", errno);
+	else
+		return fd;
+	close(fd);
+	return -1;
+}
+
+bool
+sock_peer_is_one_of_us(int fd, uid_t user)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+		return false;
+	return peer.uid == 0 || peer.uid == geteuid() || peer.uid == user;
 }
 
 /* --- accepting ----------------------------------------------------------- */

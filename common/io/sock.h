@@ -20,9 +20,10 @@ struct listener;
 struct sock_address {
 	char text[SOCK_ADDRESS_MAX]; /* as written, for messages */
 	bool is_unix;
-	int port;       /* inet */
-	char host[64];  /* inet, numeric, without brackets */
-	char path[108]; /* unix */
+	int port;      /* inet */
+	char host[64]; /* inet, numeric, without brackets */
+	/* unix; one in the abstract namespace (unix(7)) begins with a NUL */
+	char path[108];
 };
 
 /* 0, or -1 and *err (a static text that says what was expected). */
@@ -35,6 +36,17 @@ int sock_parse(struct slice text, struct sock_address *out, const char **err);
  */
 int sock_listen(const struct sock_address *address, mode_t mode, gid_t gid,
 	char *err, size_t err_size);
+/*
+ * Listens on a unix socket without a file, at an address that the kernel
+ * chooses, for processes that are told it. Returns the descriptor and where it
+ * is, or -1 and a sentence in err.
+ */
+int sock_listen_private(struct sock_address *out, char *err, size_t err_size);
+/*
+ * Whether who has connected to a unix socket was root then, has our own user,
+ * or this one: an address without a file has no permissions.
+ */
+bool sock_peer_is_one_of_us(int fd, uid_t user);
 /*
  * Begins to connect without waiting; -1 with errno set. Whether it succeeds
  * shows when the descriptor is read from or written to (stream.h).

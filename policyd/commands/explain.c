@@ -163,7 +163,7 @@ is_action(struct slice text)
 	       slice_case_eq(text, SLICE("REJECT")) ||
 	       slice_case_eq(text, SLICE("DEFER")) ||
 	       slice_case_eq(text, SLICE("DISCARD")) ||
-	       slice_eq_text(text, "451");
+	       slice_case_eq(text, SLICE("HOLD")) || slice_eq_text(text, "451");
 }
 
 void
@@ -182,7 +182,7 @@ command_tail(struct command *command)
 	if (command_argument(&command->request, "action", &text) &&
 		!is_action(text)) {
 		reply_error(command, COMMAND_EXIT_USAGE,
-			"--action is DUNNO, REJECT, DEFER or DISCARD, not "
+			"--action is DUNNO, REJECT, DEFER, DISCARD or HOLD, not "
 			"\"%.*s\"",
 			SLICE_ARG(text));
 		return;

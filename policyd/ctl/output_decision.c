@@ -140,6 +140,7 @@ print_rule(struct output *output, const struct json *rule)
 	const bool is_bad = slice_eq_text(outcome, "refused") ||
 			    slice_eq_text(outcome, "deferred") ||
 			    slice_eq_text(outcome, "discarded") ||
+			    slice_eq_text(outcome, "held") ||
 			    slice_starts(outcome, SLICE("could not"));
 	const enum output_color color = is_bad ? COLOR_BAD : COLOR_NONE;
 

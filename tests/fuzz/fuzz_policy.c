@@ -287,7 +287,7 @@ static void
 serve(size_t fragment)
 {
 	struct sources sources = { .config = config };
-	const struct worker_socket socket = { WORKER_SOCKET_POLICY, 0 };
+	const struct worker_socket socket = { .use = WORKER_SOCKET_POLICY };
 	struct policy_server *server = policy_server_new(&sources, &socket, 1);
 	bool is_moving = true;
 

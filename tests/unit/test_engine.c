@@ -533,6 +533,42 @@ START_TEST(discards)
 }
 END_TEST
 
+static enum rule_status
+hold_foe(const struct request *req, struct facts *facts, struct verdict *out)
+{
+	(void)req;
+	(void)facts;
+	return rule_hold(out, "looks odd");
+}
+
+/* Whether it is wanted at all the rules behind it say. */
+START_TEST(holds_unless_a_rule_behind_it_refuses)
+{
+	judge_by(hold_foe, RULE_MODE_ENFORCE);
+	arrive(&no_white);
+	arrive(&(const struct greylist_setting){ .is_found = false });
+	ck_assert_str_eq(answer, "HOLD looks odd");
+	ck_assert_int_eq(seen.outcome, OUTCOME_HELD);
+	ck_assert_int_eq(seen.rule, RULE_ID_reject_null_sender);
+	end();
+	judge_by(hold_foe, RULE_MODE_ENFORCE);
+	arrive(&no_white);
+	arrive(&on);
+	arrive(&early);
+	arrive(&unchecked);
+	ck_assert_int_eq(strncmp(answer, "451 4.7.1 ", 10), 0);
+	ck_assert_int_eq(seen.outcome, OUTCOME_HELD);
+	ck_assert_int_eq(seen.rule, RULE_ID_greylisting);
+	end();
+	judge_by(hold_foe, RULE_MODE_OBSERVE);
+	arrive(&no_white);
+	arrive(&(const struct greylist_setting){ .is_found = false });
+	ck_assert_str_eq(answer, "DUNNO");
+	ck_assert_int_eq(seen.outcome, OUTCOME_WOULD_HOLD);
+	end();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -542,6 +578,7 @@ main(void)
 	int n_failed;
 
 	tcase_add_test(tcase, answers_at_once);
+	tcase_add_test(tcase, holds_unless_a_rule_behind_it_refuses);
 	tcase_add_test(tcase, waits_for_facts);
 	tcase_add_test(tcase, rehearses);
 	tcase_add_test(tcase, rehearses_no_fact_that_does_something);

@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/io/loop.h"
@@ -280,6 +282,48 @@ START_TEST(port_in_use_is_told)
 }
 END_TEST
 
+/* Connects as another user and says whether that one is let in. */
+static bool
+is_let_in(int fd, const struct sock_address *address, uid_t user, uid_t let_in)
+{
+	const pid_t pid = fork();
+	bool is_one_of_us;
+	int peer;
+
+	if (pid == 0) {
+		if (setresuid(user, user, user) != 0 ||
+			sock_connect(address) < 0)
+			_exit(1);
+		pause();
+	}
+	while ((peer = accept(fd, NULL, NULL)) < 0)
+		ck_assert_int_eq(errno, EAGAIN);
+	is_one_of_us = sock_peer_is_one_of_us(peer, let_in);
+	close(peer);
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	return is_one_of_us;
+}
+
+START_TEST(private_socket_tells_who_connects)
+{
+	struct sock_address address;
+	const int fd = sock_listen_private(&address, err, sizeof(err));
+
+	ck_assert_msg(fd >= 0, "%s", err);
+	ck_assert_int_eq(address.path[0], '\0');
+	ck_assert(slice_starts(slice_of(address.text), SLICE("unix:@")));
+	ck_assert(is_let_in(fd, &address, geteuid(), 4711));
+	if (geteuid() == 0) {
+		ck_assert(!is_let_in(fd, &address, 4712, 4711));
+		ck_assert(is_let_in(fd, &address, 4711, 4711));
+	} else {
+		printf("skipped: only root can be other users\n");
+	}
+	close(fd);
+}
+END_TEST
+
 START_TEST(ipv6_socket_takes_only_ipv6)
 {
 	struct sock_address address;
@@ -424,6 +468,7 @@ main(void)
 	tcase_add_test(tcase, missing_directory_is_told);
 	tcase_add_test(tcase, port_in_use_is_told);
 	tcase_add_test(tcase, ipv6_socket_takes_only_ipv6);
+	tcase_add_test(tcase, private_socket_tells_who_connects);
 	tcase_add_test(tcase, connections_are_handed_over);
 	tcase_add_test(tcase, listener_may_be_freed_in_its_callback);
 	tcase_add_test(tcase, out_of_descriptors_pauses_and_recovers);
