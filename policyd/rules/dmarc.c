@@ -301,6 +301,19 @@ mark(const struct judgement *judgement, struct verdict *out)
 }
 
 static enum rule_status
+hold(const struct judgement *judgement, struct verdict *out)
+{
+	struct str text;
+
+	hint(judgement, out);
+	str_init(&text, TEXT_MAX);
+	write_text(judgement, &text);
+	(void)rule_hold(out, str_text(&text));
+	str_free(&text);
+	return RULE_FINAL;
+}
+
+static enum rule_status
 answer(const struct judgement *judgement, struct verdict *out)
 {
 	switch (judgement->action) {
@@ -308,12 +321,24 @@ answer(const struct judgement *judgement, struct verdict *out)
 	case DMARC_ACTION_DEFER:
 		return refuse(judgement, out);
 	case DMARC_ACTION_HOLD:
+		return hold(judgement, out);
 	case DMARC_ACTION_HEADER:
 		return mark(judgement, out);
 	case DMARC_ACTION_REPORT:
 		break;
 	}
 	return RULE_PASS;
+}
+
+/* For Authentication-Results: why it is not as the record wants it. */
+static void
+tell_override(const struct judgement *judgement, struct verdict *out)
+{
+	if (judgement->override != DMARC_OVERRIDE_NONE)
+		rule_tell(out, "dmarc_override",
+			slice_of(arena_printf(out->arena, "%s %s",
+				dmarc_override_name(judgement->override),
+				judgement->comment)));
 }
 
 /* What is deferred comes again, and is counted then. */
@@ -346,6 +371,7 @@ judge(const struct request *req, struct facts *facts, struct verdict *out)
 		return RULE_UNREADY;
 	judgement = weigh(req, setting);
 	note(req, setting, &judgement, out);
+	tell_override(&judgement, out);
 	return answer(&judgement, out);
 }
 

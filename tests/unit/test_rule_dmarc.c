@@ -64,6 +64,9 @@ static const struct rule_case {
 		"" },
 	{ "reject, marked", "[dmarc]\nreject = header\n", MAIL REJECT, "",
 		"reject", "quarantine local_policy" },
+	{ "reject, held", "[dmarc]\nreject = hold\n", MAIL REJECT,
+		"HOLD " NOT_FROM ", which asks to reject such mail", "",
+		"quarantine local_policy" },
 	{ "reject, told only", "[dmarc]\nreject = report\n", MAIL REJECT, "",
 		"", "none local_policy" },
 	{ "quarantine, refused", "[dmarc]\nquarantine = reject\n",
@@ -206,7 +209,11 @@ judge(void)
 	if (status == RULE_PASS)
 		return "";
 	ck_assert_int_eq(status, RULE_FINAL);
-	ck_assert(verdict.enhanced != NULL && verdict.hint.len > 0);
+	ck_assert(verdict.hint.len > 0);
+	if (verdict.action == VERDICT_HOLD)
+		return arena_printf(arena, "HOLD %.*s",
+			SLICE_ARG(verdict.text));
+	ck_assert(verdict.enhanced != NULL);
 	return arena_printf(arena, "%s %s %.*s",
 		verdict.action == VERDICT_REJECT ? "550" : "451",
 		verdict.enhanced, SLICE_ARG(verdict.text));
@@ -268,6 +275,9 @@ static const struct {
 	{ { R, R, N }, "", "reject" },
 	{ { D, N, N }, "", "reject" },
 	{ { N, H, N }, "", "reject" },
+	{ { N, H, O }, "HOLD ", "" },
+	{ { R, R, O }, "HOLD ", "" },
+	{ { O, O, O }, "HOLD ", "" },
 	{ { N, N, N }, "", "" },
 };
 
@@ -286,6 +296,23 @@ START_TEST(all_recipients_count)
 		slice_starts(slice_of(judge()), slice_of(recipients[_i].begin)),
 		"%d", _i);
 	ck_assert_str_eq(header(), recipients[_i].header);
+	end();
+}
+END_TEST
+
+START_TEST(tells_why_it_does_something_else)
+{
+	begin("override", "[dmarc]\nreject = header\n", MAIL REJECT);
+	put_settings(false);
+	ck_assert_str_eq(judge(), "");
+	ck_assert(slice_eq(verdict.more,
+		SLICE("dmarc_override=local_policy a setting of the "
+		      "recipients\n")));
+	end();
+	begin("no override", "", MAIL REJECT);
+	put_settings(false);
+	(void)judge();
+	ck_assert_uint_eq(verdict.more.len, 0);
 	end();
 }
 END_TEST
@@ -327,6 +354,7 @@ main(void)
 	tcase_add_test(tcase, the_author_s_domain_may_force_it);
 	tcase_add_loop_test(tcase, all_recipients_count, 0,
 		sizeof(recipients) / sizeof(recipients[0]));
+	tcase_add_test(tcase, tells_why_it_does_something_else);
 	tcase_add_test(tcase, waits_for_settings);
 	tcase_add_test(tcase, hints_at_what_would_help);
 	suite_add_tcase(suite, tcase);
