@@ -3,33 +3,26 @@
 #include "common/base/mem.h"
 #include "milter/facts.h"
 #include "milter/facts_dmarc.h"
+#include "milter/message_text.h"
 
-/* Two fields are as many as any number: they are not read. */
-#define FIELDS_MAX 2
-#define ARENA_MAX                                       \
-	(HEADER_FROM_ARENA_BYTES + ((size_t)64 << 10) + \
-		FIELDS_MAX * ((size_t)HEADER_FROM_BYTES_MAX + 2))
+/* "RESULT DOMAIN SELECTOR" */
+#define SIGNATURE_MAX 1024
 /* For what is in the cache of the DNS, if no time is left. */
 #define MOMENT_MS 200
 
 struct authorship {
 	struct milter_facts *facts;
-	struct arena *arena;
-	struct slice fields[FIELDS_MAX];
-	size_t n_fields;
-	bool is_read;
-	struct header_from from;
-	struct slice domain;
+	const struct header_from *from;
 	struct facts_dmarc *ahead, *dmarc; /* NULL: not asked */
 };
 
 struct authorship *
-authorship_new(struct milter_facts *facts)
+authorship_new(struct milter_facts *facts, const struct header_from *from)
 {
 	struct authorship *authorship = x_new(struct authorship);
 
 	authorship->facts = facts;
-	authorship->arena = arena_new(ARENA_MAX);
+	authorship->from = from;
 	return authorship;
 }
 
@@ -42,41 +35,16 @@ authorship_free(struct authorship *authorship)
 		bridge_release(&authorship->ahead->call);
 	if (authorship->dmarc != NULL)
 		bridge_release(&authorship->dmarc->call);
-	arena_free(authorship->arena);
 	x_free(authorship);
 }
 
-/* What is longer than any From is malformed, also when it is cut. */
-void
-authorship_header(struct authorship *authorship, struct slice name,
-	struct slice value)
-{
-	if (authorship->n_fields == FIELDS_MAX || authorship->is_read ||
-		!slice_case_eq(slice_trim(name), SLICE("From")))
-		return;
-	authorship->fields[authorship->n_fields++] =
-		slice_copy(authorship->arena,
-			slice_part(value, 0, HEADER_FROM_BYTES_MAX + 1));
-}
-
 /* --- DMARC -------------------------------------------------------------- */
-
-static void
-read_from(struct authorship *authorship)
-{
-	if (authorship->is_read)
-		return;
-	authorship->is_read = true;
-	header_from_read(authorship->arena, authorship->fields,
-		authorship->n_fields, &authorship->from);
-	authorship->domain = header_from_domain(&authorship->from);
-}
 
 static struct facts_dmarc *
 ask(struct authorship *authorship, const struct authorship_evidence *evidence)
 {
 	struct dmarc_input input = {
-		.from = authorship->domain,
+		.from = header_from_domain(authorship->from),
 		.spf = evidence->has_spf ? evidence->spf : SPF_NONE,
 		.spf_domain =
 			evidence->has_spf ? evidence->spf_domain : SLICE(""),
@@ -97,8 +65,8 @@ void
 authorship_header_end(struct authorship *authorship,
 	const struct authorship_evidence *hoped)
 {
-	read_from(authorship);
-	if (authorship->domain.len > 0 && authorship->ahead == NULL)
+	if (header_from_domain(authorship->from).len > 0 &&
+		authorship->ahead == NULL)
 		authorship->ahead = ask(authorship, hoped);
 }
 
@@ -109,11 +77,9 @@ authorship_end(struct authorship *authorship,
 {
 	const int64_t moment_us = bridge_deadline(MOMENT_MS);
 
-	/* Not every client of the protocol tells of an empty header. */
-	read_from(authorship);
-	*out = (struct authorship_outcome){ .from = &authorship->from,
-		.domain = authorship->domain };
-	if (authorship->domain.len == 0)
+	*out = (struct authorship_outcome){ .from = authorship->from,
+		.domain = header_from_domain(authorship->from) };
+	if (out->domain.len == 0)
 		return;
 	if (authorship->dmarc == NULL)
 		authorship->dmarc = ask(authorship, evidence);
@@ -126,31 +92,10 @@ authorship_end(struct authorship *authorship,
 
 /* --- what is told ------------------------------------------------------- */
 
-/* A line is a line: what would end it becomes "?". */
-static void
-add_value(struct str *out, struct slice value)
-{
-	for (size_t i = 0; i < value.len; i++) {
-		const char c = value.ptr[i];
-
-		str_append_char(out,
-			c == '\n' || c == '\r' || c == '\0' ? '?' : c);
-	}
-}
-
-static void
-add(struct str *out, const char *name, struct slice value)
-{
-	str_append_text(out, name);
-	str_append_char(out, '=');
-	add_value(out, value);
-	str_append_char(out, '\n');
-}
-
 static void
 add_word(struct str *out, const char *name, const char *word)
 {
-	add(out, name, slice_of(word));
+	message_text_line(out, name, slice_of(word));
 }
 
 static void
@@ -159,8 +104,8 @@ add_dmarc(const struct facts_dmarc *dmarc, struct str *out)
 	add_word(out, "dmarc_result", dmarc_result_name(dmarc->result));
 	add_word(out, "dmarc_policy", dmarc_policy_name(dmarc->policy));
 	add_word(out, "dmarc_requested", dmarc_policy_name(dmarc->requested));
-	add(out, "dmarc_policy_domain", dmarc->policy_domain);
-	add(out, "dmarc_record", dmarc->record);
+	message_text_line(out, "dmarc_policy_domain", dmarc->policy_domain);
+	message_text_line(out, "dmarc_record", dmarc->record);
 	add_word(out, "dmarc_dkim_aligned",
 		dmarc->is_dkim_aligned ? "yes" : "no");
 	add_word(out, "dmarc_spf_aligned",
@@ -172,29 +117,32 @@ add_evidence(const struct authorship_evidence *evidence, struct str *out)
 {
 	if (evidence->has_spf) {
 		add_word(out, "spf_result", spf_result_name(evidence->spf));
-		add(out, "spf_domain", evidence->spf_domain);
+		message_text_line(out, "spf_domain", evidence->spf_domain);
 		add_word(out, "spf_is_helo",
 			evidence->is_spf_of_helo ? "yes" : "no");
 	}
 	for (size_t i = 0; i < evidence->n_dkim; i++) {
-		str_printf(out, "dkim=%s ", evidence->dkim[i].result);
-		add_value(out, evidence->dkim[i].domain);
-		str_append_char(out, ' ');
-		add_value(out, evidence->dkim[i].selector);
-		str_append_char(out, '\n');
+		struct str line;
+
+		str_init(&line, SIGNATURE_MAX);
+		str_printf(&line, "%s %.*s %.*s", evidence->dkim[i].result,
+			SLICE_ARG(evidence->dkim[i].domain),
+			SLICE_ARG(evidence->dkim[i].selector));
+		message_text_line(out, "dkim", str_slice(&line));
+		str_free(&line);
 	}
 	if (!evidence->has_arc)
 		return;
 	add_word(out, "arc_result", "pass");
-	add(out, "arc_sealer", evidence->arc_sealer);
-	add(out, "arc_dmarc", evidence->arc_dmarc);
+	message_text_line(out, "arc_sealer", evidence->arc_sealer);
+	message_text_line(out, "arc_dmarc", evidence->arc_dmarc);
 }
 
 void
 authorship_write(const struct authorship_outcome *outcome,
 	const struct authorship_evidence *evidence, struct str *out)
 {
-	add(out, "dmarc_domain", outcome->domain);
+	message_text_line(out, "dmarc_domain", outcome->domain);
 	if (outcome->dmarc != NULL)
 		add_dmarc(outcome->dmarc, out);
 	add_evidence(evidence, out);

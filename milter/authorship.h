@@ -3,9 +3,9 @@
 
 /*
  * Whom a message of a stranger says that it is from, and whether that is so:
- * its From, and DMARC (milter/facts_dmarc.h), which is asked ahead at the end
- * of the header and waited for at the end of the message. Belongs to the
- * thread that has the session.
+ * DMARC (milter/facts_dmarc.h) for the domain of its From, which is asked ahead
+ * at the end of the header and waited for at the end of the message. Belongs to
+ * the thread that has the session.
  */
 
 #include "common/mail/auth_results.h"
@@ -41,13 +41,12 @@ struct authorship_outcome {
 	const struct facts_dmarc *dmarc;
 };
 
-struct authorship *authorship_new(struct milter_facts *facts);
+/* from is read at the end of the header, and stays. */
+struct authorship *authorship_new(struct milter_facts *facts,
+	const struct header_from *from);
 /* At any stage; takes back what was asked. Accepts NULL. */
 void authorship_free(struct authorship *authorship);
 
-/* The value is all that stands behind the colon. */
-void authorship_header(struct authorship *authorship, struct slice name,
-	struct slice value);
 /* Once, at the end of the header; asks ahead. */
 void authorship_header_end(struct authorship *authorship,
 	const struct authorship_evidence *hoped);

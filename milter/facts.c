@@ -66,6 +66,7 @@ copy_settings(const struct milter_facts *facts, struct milter_settings *out)
 	out->timeout_ms = config->milter.timeout_ms;
 	out->header_fields = config->milter.header_fields;
 	out->header_bytes = config->milter.header_bytes;
+	out->counts_body = config->milter.end_of_message;
 }
 
 static void
@@ -107,6 +108,24 @@ facts_ask_session(struct milter_facts *facts, const struct ip *client)
 	session->client = *client;
 	bridge_ask(&session->call, &kind, facts->loop);
 	return session;
+}
+
+struct loop *
+milter_facts_loop(const struct milter_facts *facts)
+{
+	return facts->loop;
+}
+
+struct policy_client *
+milter_facts_policy(struct milter_facts *facts)
+{
+	return facts->policy;
+}
+
+struct policy_client *
+milter_facts_keys(struct milter_facts *facts)
+{
+	return facts->keys;
 }
 
 size_t
@@ -264,12 +283,6 @@ facts_ask_ptr(struct milter_facts *facts, const struct ip *client)
 
 /* --- other kinds of facts ----------------------------------------------- */
 
-struct loop *
-milter_facts_loop(const struct milter_facts *facts)
-{
-	return facts->loop;
-}
-
 struct dmarc_check *
 milter_facts_check_dmarc(struct milter_facts *facts,
 	const struct dmarc_input *input, dmarc_check_done_fn *done, void *arg)
@@ -314,6 +327,7 @@ log_report(const struct facts_report *report)
 		(void)ip_format(&report->client, client);
 	log_line_begin(LOG_LEVEL_INFO, "message");
 	log_line_text("action", slice_of(report->action));
+	log_line_text("rule", slice_of(report->rule));
 	log_line_text("queue_id", slice_of(report->queue_id));
 	log_line_text("client_address", slice_of(client));
 	log_line_text("helo_name", slice_of(report->helo));

@@ -24,6 +24,7 @@ struct config;
 struct dns;
 struct loop;
 struct milter_facts;
+struct policy_client;
 
 /* Of a name of a client, HELO and an address; what is longer is refused. */
 #define FACTS_TEXT_MAX  2047u
@@ -39,6 +40,7 @@ struct milter_settings {
 	char message[FACTS_REPLY_MAX + 1];
 	uint64_t timeout_ms;
 	uint64_t header_fields, header_bytes;
+	bool counts_body; /* the size of messages is asked for */
 };
 
 /* --- for a session ------------------------------------------------------ */
@@ -97,6 +99,7 @@ struct facts_report {
 	const char *spf, *spf_helo, *iprev, *arc;
 	char dkim[FACTS_DKIM_MAX + 1]; /* RESULT:DOMAIN,RESULT:DOMAIN... */
 	const char *action;
+	char rule[64];    /* that refused or holds it, or "" */
 	size_t n_removed; /* header fields */
 	bool was_late;    /* something was not known in time */
 };
@@ -106,8 +109,6 @@ void facts_tell(struct milter_facts *facts, const struct facts_report *report);
 
 /* --- for other kinds of facts ------------------------------------------- */
 
-/* From any thread. */
-struct loop *milter_facts_loop(const struct milter_facts *facts);
 /* As dmarc_check_start(), with our DNS, list of suffixes, and bounds. */
 struct dmarc_check *milter_facts_check_dmarc(struct milter_facts *facts,
 	const struct dmarc_input *input, dmarc_check_done_fn *done, void *arg);
@@ -127,6 +128,11 @@ struct milter_facts *milter_facts_new(struct loop *loop, struct config *config,
 	const struct milter_servers *servers);
 void milter_facts_free(struct milter_facts *facts);
 void milter_facts_configure(struct milter_facts *facts, struct config *config);
+/* What the other files of facts ask; from any thread. */
+struct loop *milter_facts_loop(const struct milter_facts *facts);
+/* Only on the loop. */
+struct policy_client *milter_facts_policy(struct milter_facts *facts);
+struct policy_client *milter_facts_keys(struct milter_facts *facts);
 size_t milter_facts_sessions(const struct milter_facts *facts);
 /* empty is called when the last session has ended; at once if none is open. */
 void milter_facts_drain(struct milter_facts *facts, void (*empty)(void *arg),

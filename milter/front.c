@@ -22,7 +22,8 @@
 #define STACK_BYTES ((size_t)256 << 10)
 #endif
 
-#define ACTIONS  (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_SETSYMLIST)
+#define ACTIONS \
+	(SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_SETSYMLIST | SMFIF_QUARANTINE)
 #define UNWANTED (SMFIP_NODATA | SMFIP_NOUNKNOWN)
 /*
  * What needs no answer: nothing is decided before the end of the message. A
@@ -314,6 +315,9 @@ change(SMFICTX *ctx, const struct session *session,
 {
 	if (judgement->removes_forged && remove_forged(ctx, session) < 0)
 		return -1;
+	if (judgement->field_name[0] != '\0' &&
+		insert(ctx, judgement->field_name, judgement->field_value) < 0)
+		return -1;
 	if (judgement->results.len == 0)
 		return 0;
 	return insert(ctx, AUTH_RESULTS_NAME, judgement->results);
@@ -323,7 +327,7 @@ change(SMFICTX *ctx, const struct session *session,
 static void
 set_reply(SMFICTX *ctx, const struct judgement *judgement)
 {
-	char code[4], status[8];
+	char code[4], status[10];
 	struct str text;
 
 	(void)snprintf(code, sizeof(code), "%s", judgement->code);
@@ -338,6 +342,19 @@ set_reply(SMFICTX *ctx, const struct judgement *judgement)
 	str_free(&text);
 }
 
+/* libmilter wants a reason. */
+static int
+hold(SMFICTX *ctx, const struct judgement *judgement)
+{
+	char *why = slice_strdup(judgement->text[0] != '\0'
+					 ? slice_of(judgement->text)
+					 : SLICE("held by policyd"));
+	const int status = smfi_quarantine(ctx, why);
+
+	x_free(why);
+	return status == MI_FAILURE ? -1 : 0;
+}
+
 static sfsistat
 answer(SMFICTX *ctx, const struct session *session,
 	const struct judgement *judgement)
@@ -346,6 +363,13 @@ answer(SMFICTX *ctx, const struct session *session,
 	case JUDGE_ACCEPT:
 		return change(ctx, session, judgement) == 0 ? SMFIS_CONTINUE
 							    : SMFIS_TEMPFAIL;
+	case JUDGE_HOLD:
+		return change(ctx, session, judgement) == 0 &&
+				       hold(ctx, judgement) == 0
+			       ? SMFIS_CONTINUE
+			       : SMFIS_TEMPFAIL;
+	case JUDGE_DISCARD:
+		return SMFIS_DISCARD;
 	case JUDGE_DEFER:
 		set_reply(ctx, judgement);
 		return SMFIS_TEMPFAIL;

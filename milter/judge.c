@@ -102,7 +102,10 @@ add_results(const struct judge_input *input, const char *iprev,
 	if (input->verified != NULL)
 		add_verified(input->verified, out);
 	if (input->authorship.from != NULL)
-		authorship_add_result(&input->authorship, input->dmarc_override,
+		authorship_add_result(&input->authorship,
+			slice_of(input->policy.known == JUDGE_KNOWN
+					 ? input->policy.answer.override
+					 : ""),
 			out);
 	if (iprev[0] != '\0')
 		auth_results_add_iprev(out, iprev, &input->client);
@@ -143,17 +146,51 @@ refuse(struct judgement *out, enum judge_action action, const char *status,
 	out->text = text;
 }
 
+/* What the rules say; false when the message goes no further. */
+static bool
+heed(struct arena *arena, const struct message_answer *answer,
+	struct judgement *out)
+{
+	out->code = answer->code;
+	out->status = answer->status;
+	out->text = answer->text;
+	switch (answer->action) {
+	case MESSAGE_ACCEPT:
+		break;
+	case MESSAGE_REJECT:
+		out->action = JUDGE_REJECT;
+		return false;
+	case MESSAGE_DEFER:
+		out->action = JUDGE_DEFER;
+		return false;
+	case MESSAGE_DISCARD:
+		out->action = JUDGE_DISCARD;
+		return false;
+	case MESSAGE_HOLD:
+		out->action = JUDGE_HOLD;
+		break;
+	}
+	if (answer->field_name[0] != '\0') {
+		out->field_name = answer->field_name;
+		out->field_value = slice_of(arena_printf(arena, " %.*s",
+			SLICE_ARG(answer->field_value)));
+	}
+	return true;
+}
+
 void
 judge_message(struct arena *arena, const struct judge_input *input,
 	struct judgement *out)
 {
-	*out = (struct judgement){ .action = JUDGE_ACCEPT, .iprev = "" };
+	*out = (struct judgement){ .action = JUDGE_ACCEPT,
+		.iprev = "",
+		.field_name = "" };
 	out->was_late =
 		input->spf.known == JUDGE_LATE ||
 		input->spf_helo.known == JUDGE_LATE ||
 		input->names.known == JUDGE_LATE ||
 		(input->verified != NULL && input->verified->was_late) ||
-		input->authorship.is_late;
+		input->authorship.is_late || input->policy.known == JUDGE_LATE;
 	if (input->is_over_limit) {
 		refuse(out, JUDGE_REJECT, "5.6.0",
 			"The header or an address of this message is too long");
@@ -163,6 +200,9 @@ judge_message(struct arena *arena, const struct judge_input *input,
 		refuse(out, JUDGE_DEFER, "4.7.1", input->settings->message);
 		return;
 	}
+	if (input->policy.known == JUDGE_KNOWN &&
+		!heed(arena, &input->policy.answer, out))
+		return;
 	out->iprev = judge_iprev(input);
 	out->results = write_field(arena, input, out->iprev);
 	out->removes_forged = !input->is_trusted && input->n_forged > 0;
@@ -174,6 +214,10 @@ judge_action_name(enum judge_action action)
 	switch (action) {
 	case JUDGE_ACCEPT:
 		return "accept";
+	case JUDGE_HOLD:
+		return "hold";
+	case JUDGE_DISCARD:
+		return "discard";
 	case JUDGE_DEFER:
 		return "defer";
 	case JUDGE_REJECT:

@@ -16,6 +16,7 @@
 #include "common/mail/spf_record.h"
 #include "milter/authorship.h"
 #include "milter/facts.h"
+#include "milter/message_text.h"
 
 struct arena;
 struct verifying_results;
@@ -38,6 +39,12 @@ struct judge_spf {
 	enum spf_result result;
 };
 
+/* What the rules say of the message. */
+struct judge_policy {
+	enum judge_known known;
+	struct message_answer answer;
+};
+
 struct judge_input {
 	const struct milter_settings *settings;
 	bool is_trusted;
@@ -55,20 +62,29 @@ struct judge_input {
 	const struct verifying_results *verified; /* NULL: nothing was */
 	struct authorship_evidence evidence;
 	struct authorship_outcome authorship; /* from is NULL: not judged */
-	struct slice dmarc_override; /* of the policy process; "" for none */
+	struct judge_policy policy;
 	bool is_over_limit; /* its header has more than the settings allow */
 	size_t n_forged;    /* fields that claim to be ours */
 };
 
-enum judge_action { JUDGE_ACCEPT, JUDGE_DEFER, JUDGE_REJECT };
+enum judge_action {
+	JUDGE_ACCEPT,
+	JUDGE_HOLD, /* accepted, and it waits in the queue for a person */
+	JUDGE_DEFER,
+	JUDGE_REJECT,
+	JUDGE_DISCARD, /* accepted, and it goes nowhere */
+};
 
 struct judgement {
 	enum judge_action action;
-	/* Of a refusal: "550", "5.6.0", text. */
+	/* Of a refusal: "550", "5.6.0", text; text also of JUDGE_HOLD. */
 	const char *code, *status, *text;
 	/* Of Authentication-Results, a blank first; "" for no such field. */
 	struct slice results;
 	bool removes_forged;
+	/* A field that a rule wants, a blank first; name "" for none. */
+	const char *field_name;
+	struct slice field_value;
 	const char *iprev; /* result; "" when it was not looked at */
 	bool was_late;
 };

@@ -8,6 +8,7 @@
 #include "common/mail/spf.h"
 #include "milter/authorship.h"
 #include "milter/facts.h"
+#include "milter/facts_message.h"
 #include "milter/verifying.h"
 
 static_assert(DKIM_VERIFIED_MAX <= DMARC_DKIM_MAX,
@@ -18,11 +19,28 @@ static_assert(DKIM_VERIFIED_MAX <= DMARC_DKIM_MAX,
 
 /* The texts of a session, and those of a message with its judgement. */
 #define SESSION_ARENA_MAX ((size_t)64 << 10)
-#define MESSAGE_ARENA_MAX ((size_t)256 << 10)
+#define MESSAGE_ARENA_MAX (((size_t)256 << 10) + HEADER_FROM_ARENA_BYTES)
+
+/*
+ * How long the rules may take, at most, beyond the time for the DNS: who makes
+ * that take all of it must not get past them. With the longest milter.timeout
+ * it is less than what Postfix waits (milter_content_timeout, 300 s).
+ */
+#define RULES_MS_MAX 30000u
+
+/* Of several fields From it is only told that there are several. */
+#define FROM_FIELDS_MAX 2u
 
 struct message {
 	struct slice sender, login, mechanism;
-	struct facts_spf *spf; /* NULL: not asked */
+	struct facts_spf *spf;        /* NULL: not asked */
+	struct facts_message *policy; /* NULL: not asked */
+	struct str recipients;        /* lines; as many as are kept */
+	size_t n_recipients, n_told;  /* all of them, those in the lines */
+	struct slice from_fields[FROM_FIELDS_MAX];
+	size_t n_from_fields;
+	struct header_from from;
+	uint64_t size; /* two bytes for each end of a line, as in SMTP */
 	size_t n_fields, n_bytes;
 	/* Those named RESULTS_FIELD; of them, the numbers that are forged. */
 	size_t n_results;
@@ -69,6 +87,9 @@ session_abort(struct session *session)
 	forget_spf(&session->message.spf);
 	verifying_free(session->message.verifying);
 	authorship_free(session->message.authorship);
+	if (session->message.policy != NULL)
+		bridge_release(&session->message.policy->call);
+	str_free(&session->message.recipients);
 	x_free(session->message.forged);
 	session->message = (struct message){ .n_fields = 0 };
 	arena_reset(session->message_arena);
@@ -183,6 +204,9 @@ session_mail(struct session *session, struct slice sender,
 	struct message *message = &session->message;
 
 	session_abort(session);
+	str_init(&message->recipients, FACTS_RECIPIENTS_BYTES_MAX);
+	message->from.status = HEADER_FROM_NO_FIELD;
+	message->from.err = "the message has no header";
 	message->is_over_limit = session->is_over_limit;
 	message->sender =
 		keep(session->message_arena, sender, &message->is_over_limit);
@@ -195,7 +219,8 @@ session_mail(struct session *session, struct slice sender,
 		ask(session);
 		message->verifying = verifying_new(session->facts,
 			session->admission->settings.header_bytes);
-		message->authorship = authorship_new(session->facts);
+		message->authorship =
+			authorship_new(session->facts, &message->from);
 	}
 }
 
@@ -210,6 +235,29 @@ add_forged(struct message *message)
 	message->forged[message->n_forged++] = message->n_results;
 }
 
+/* What is folded comes with bare newlines, which were two bytes. */
+static uint64_t
+length_of(struct slice value)
+{
+	uint64_t len = value.len;
+
+	for (size_t i = 0; i < value.len; i++)
+		len += value.ptr[i] == '\n';
+	return len;
+}
+
+/* Of one that is too long what is kept is so, too. */
+static void
+keep_from(struct session *session, struct slice value)
+{
+	struct message *message = &session->message;
+
+	if (message->n_from_fields < FROM_FIELDS_MAX)
+		message->from_fields[message->n_from_fields++] = slice_copy(
+			session->message_arena,
+			slice_part(value, 0, HEADER_FROM_BYTES_MAX + 1));
+}
+
 void
 session_header(struct session *session, struct slice name, struct slice value)
 {
@@ -221,12 +269,14 @@ session_header(struct session *session, struct slice name, struct slice value)
 	if (message->n_fields > settings->header_fields ||
 		message->n_bytes > settings->header_bytes)
 		message->is_over_limit = true;
-	if (message->verifying != NULL && !message->is_over_limit)
+	message->size += name.len + 1 + length_of(value) + 2;
+	if (message->is_over_limit)
+		return;
+	if (message->verifying != NULL)
 		verifying_header(message->verifying, name, value);
-	if (message->authorship != NULL && !message->is_over_limit)
-		authorship_header(message->authorship, name, value);
-	if (message->is_over_limit ||
-		!slice_case_eq(slice_trim(name), SLICE(AUTH_RESULTS_NAME)))
+	if (slice_case_eq(slice_trim(name), SLICE("From")))
+		keep_from(session, value);
+	if (!slice_case_eq(slice_trim(name), SLICE(AUTH_RESULTS_NAME)))
 		return;
 	message->n_results++;
 	if (auth_results_claim(value, slice_of(settings->authserv_id)))
@@ -236,8 +286,15 @@ session_header(struct session *session, struct slice name, struct slice value)
 void
 session_recipient(struct session *session, struct slice recipient)
 {
-	(void)session;
-	(void)recipient;
+	struct message *message = &session->message;
+	const size_t before = message->recipients.len;
+
+	message->n_recipients++;
+	if (message->n_told == FACTS_RECIPIENTS_MAX ||
+		recipient.len > FACTS_TEXT_MAX)
+		return;
+	message_text_line(&message->recipients, "recipient", recipient);
+	message->n_told += message->recipients.len > before;
 }
 
 /* The identity that counts for DMARC (RFC 9989, 3.2.4). */
@@ -282,8 +339,11 @@ session_header_end(struct session *session)
 	struct authorship_evidence hoped = { .has_spf = false };
 	struct message *message = &session->message;
 
+	message->size += 2; /* the empty line */
 	if (message->is_over_limit)
 		return;
+	header_from_read(session->message_arena, message->from_fields,
+		message->n_from_fields, &message->from);
 	if (message->verifying != NULL)
 		verifying_header_end(message->verifying);
 	if (message->authorship == NULL)
@@ -295,10 +355,16 @@ session_header_end(struct session *session)
 bool
 session_body(struct session *session, struct slice bytes)
 {
+	const struct milter_settings *settings = &session->admission->settings;
 	struct message *message = &session->message;
+	bool is_wanted;
 
-	return message->verifying != NULL && !message->is_over_limit &&
-	       verifying_body(message->verifying, bytes);
+	if (message->is_over_limit)
+		return false;
+	message->size += bytes.len;
+	is_wanted = message->verifying != NULL &&
+		    verifying_body(message->verifying, bytes);
+	return is_wanted || settings->counts_body;
 }
 
 bool
@@ -323,6 +389,13 @@ await_spf(struct facts_spf *spf, int64_t deadline_us)
 	if (bridge_wait(&spf->call, deadline_us))
 		out = (struct judge_spf){ JUDGE_KNOWN, spf->result };
 	return out;
+}
+
+static uint64_t
+rules_ms(const struct milter_settings *settings)
+{
+	return settings->timeout_ms < RULES_MS_MAX ? settings->timeout_ms
+						   : RULES_MS_MAX;
 }
 
 static struct judge_names
@@ -365,6 +438,55 @@ await_authorship(struct session *session, int64_t deadline_us,
 		add_verified(out->verified, &out->evidence);
 	authorship_end(session->message.authorship, &out->evidence, deadline_us,
 		&out->authorship);
+}
+
+static void
+ask_rules(struct session *session, const struct judge_input *input,
+	struct slice queue_id)
+{
+	const struct milter_settings *settings = &session->admission->settings;
+	struct message *message = &session->message;
+	struct facts_message_question question = {
+		.client = session->client.address,
+		.client_name = session->client.name,
+		.client_ptr = session->client.ptr,
+		.helo = session->helo,
+		.sender = message->sender,
+		.login = message->login,
+		.mechanism = message->mechanism,
+		.queue_id = slice_part(queue_id, 0, FACTS_TEXT_MAX),
+		.has_size = settings->counts_body,
+		.size = message->size,
+		.n_recipients = message->n_recipients,
+		.recipients = str_slice(&message->recipients),
+		.from = &message->from,
+	};
+	struct str findings;
+
+	str_init(&findings, FACTS_LINES_MAX);
+	if (input->authorship.from != NULL)
+		authorship_write(&input->authorship, &input->evidence,
+			&findings);
+	question.more = str_slice(&findings);
+	message->policy = facts_ask_message(session->facts, &question,
+		rules_ms(settings));
+	str_free(&findings);
+}
+
+/* An answer that cannot be read is none. */
+static struct judge_policy
+await_rules(struct session *session)
+{
+	const struct milter_settings *settings = &session->admission->settings;
+	struct facts_message *policy = session->message.policy;
+	struct judge_policy out = { .known = JUDGE_LATE };
+
+	if (bridge_wait(&policy->call, bridge_deadline(rules_ms(settings))) &&
+		policy->answer != NULL &&
+		message_text_read(session->message_arena,
+			slice_of(policy->answer), &out.answer))
+		out.known = JUDGE_KNOWN;
+	return out;
 }
 
 static void
@@ -465,6 +587,9 @@ report(const struct session *session, const struct judge_input *input,
 	cut(out.sender, sizeof(out.sender), input->sender);
 	cut(out.helo, sizeof(out.helo), input->helo);
 	cut(out.login, sizeof(out.login), input->login);
+	if (input->policy.known == JUDGE_KNOWN)
+		cut(out.rule, sizeof(out.rule),
+			slice_of(input->policy.answer.rule));
 	facts_tell(session->facts, &out);
 }
 
@@ -475,6 +600,10 @@ session_end(struct session *session, struct slice queue_id,
 	struct judge_input input;
 
 	gather(session, &input);
+	if (!input.is_over_limit) {
+		ask_rules(session, &input, queue_id);
+		input.policy = await_rules(session);
+	}
 	judge_message(session->message_arena, &input, out);
 	report(session, &input, out, queue_id);
 }

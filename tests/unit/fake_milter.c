@@ -27,6 +27,7 @@ fake_milter_begin(void)
 		.is_answered = true,
 		.result = SPF_PASS,
 		.dmarc = DMARC_PASS,
+		.answer = "action=DUNNO\n",
 	};
 }
 
@@ -206,4 +207,41 @@ facts_tell(struct milter_facts *facts, const struct facts_report *report)
 	(void)facts;
 	fake_milter.told = *report;
 	fake_milter.n_told++;
+}
+
+static void
+begin_message(struct bridge_call *call)
+{
+	struct facts_message *message = (struct facts_message *)call;
+
+	fake_milter.n_open++;
+	if (fake_milter.answer[0] == '\0')
+		return;
+	message->answer = x_strdup(fake_milter.answer);
+	bridge_answer(call);
+}
+
+static void
+end_message(struct bridge_call *call)
+{
+	x_free(((struct facts_message *)call)->answer);
+	end(call);
+}
+
+struct facts_message *
+facts_ask_message(struct milter_facts *facts,
+	const struct facts_message_question *question, uint64_t timeout_ms)
+{
+	static const struct bridge_kind kind = { begin_message, end_message };
+	struct facts_message *message = x_new(struct facts_message);
+
+	(void)facts;
+	(void)timeout_ms;
+	fake_milter.n_questions++;
+	fake_milter.question = *question;
+	fake_milter.question.more = SLICE("");
+	(void)snprintf(fake_milter.more, sizeof(fake_milter.more), "%.*s",
+		SLICE_ARG(question->more));
+	bridge_ask(&message->call, &kind, NULL);
+	return message;
 }

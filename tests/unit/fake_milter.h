@@ -6,7 +6,7 @@
  * down, and answered at once with what the test says, or not at all.
  */
 
-#include "milter/facts.h"
+#include "milter/facts_message.h"
 
 struct fake_milter {
 	/* the answers */
@@ -16,12 +16,17 @@ struct fake_milter {
 	enum spf_result result;
 	enum dmarc_result dmarc; /* of a record p=reject */
 	const char *record;      /* of each key; NULL: there is none */
+	const char *answer;      /* of the rules; "" for none */
 	/* what happened */
 	char asked[1024];         /* "helo sender; ", "client; ", and so on */
 	unsigned n_open;          /* calls that were not released */
 	unsigned n_taken_back;    /* released without an answer */
 	struct facts_report told; /* the last report */
 	unsigned n_told;
+	/* The last about a message: valid until that is over. */
+	struct facts_message_question question;
+	char more[2048]; /* of it, cut; question.more is gone */
+	unsigned n_questions;
 };
 
 extern struct fake_milter fake_milter;

@@ -123,9 +123,43 @@ START_TEST(dmarc_of_the_null_sender_is_of_helo)
 	session_helo(session, SLICE("h.example"));
 	mail_from(SLICE(""), "");
 	session_header(session, SLICE("From"), SLICE(" a@example.org"));
+	session_header_end(session);
 	(void)end_message();
 	ck_assert_str_eq(fake_milter.asked,
-		"h.example ; dmarc example.org pass h.example; ");
+		"h.example ; dmarc example.org pass h.example; "
+		"dmarc example.org pass h.example; ");
+}
+END_TEST
+
+/* What the rule dmarc goes by, and what it says. */
+START_TEST(tells_the_rules_of_dmarc)
+{
+	fake_milter.result = SPF_SOFTFAIL;
+	fake_milter.dmarc = DMARC_FAIL;
+	fake_milter.answer =
+		"action=DUNNO\ndmarc_override=local_policy a setting\n";
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_helo(session, SLICE("h.example"));
+	mail_from(SLICE("a@example.net"), "");
+	session_header(session, SLICE("From"), SLICE(" a@example.org"));
+	session_header_end(session);
+	ck_assert_str_eq(end_message().results.ptr,
+		" mx.example.com;\n spf=softfail smtp.mailfrom=a@example.net;"
+		"\n spf=softfail smtp.helo=h.example;\n dkim=none;"
+		"\n dmarc=fail (local_policy a setting) "
+		"header.from=example.org polrec.p=reject;"
+		"\n iprev=pass policy.iprev=192.0.2.1");
+	ck_assert_str_eq(fake_milter.more, "dmarc_domain=example.org\n"
+					   "dmarc_result=fail\n"
+					   "dmarc_policy=reject\n"
+					   "dmarc_requested=reject\n"
+					   "dmarc_policy_domain=example.org\n"
+					   "dmarc_record=v=DMARC1; p=reject\n"
+					   "dmarc_dkim_aligned=no\n"
+					   "dmarc_spf_aligned=no\n"
+					   "spf_result=softfail\n"
+					   "spf_domain=example.net\n"
+					   "spf_is_helo=no\n");
 }
 END_TEST
 
@@ -421,6 +455,9 @@ START_TEST(says_who_has_signed)
 		" header.a=ed25519-sha256\n header.b=\"/gCrinpc\";" JUDGED);
 	ck_assert_str_eq(fake_milter.told.dkim, "pass:football.example.com");
 	ck_assert_str_eq(fake_milter.told.arc, "");
+	ck_assert(
+		strstr(fake_milter.more,
+			"\ndkim=pass football.example.com brisbane\n") != NULL);
 }
 END_TEST
 
@@ -527,6 +564,137 @@ START_TEST(the_longest_results_have_room)
 }
 END_TEST
 
+/* --- the rules ----------------------------------------------------------- */
+
+START_TEST(asks_the_rules_at_the_end)
+{
+	const struct facts_message_question *question = &fake_milter.question;
+
+	fake_milter.settings.counts_body = true;
+	fake_milter.is_trusted = true;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_helo(session, SLICE("h.example"));
+	mail_from(SLICE("a@example.net"), "b@example.com");
+	session_recipient(session, SLICE("c@example.com"));
+	session_recipient(session, SLICE("d\nsize=1@example.com"));
+	session_header(session, SLICE("From"), SLICE(" B <b@Example.com>"));
+	session_header(session, SLICE("Subject"), SLICE(" a\n b"));
+	session_header_end(session);
+	ck_assert(session_body(session, SLICE("12345")));
+	ck_assert_uint_eq(fake_milter.n_questions, 0);
+	ck_assert_int_eq(end_message().action, JUDGE_ACCEPT);
+	ck_assert_uint_eq(fake_milter.n_questions, 1);
+	ck_assert_str_eq(question->sender.ptr, "a@example.net");
+	ck_assert_str_eq(question->login.ptr, "b@example.com");
+	ck_assert_str_eq(question->helo.ptr, "h.example");
+	ck_assert_str_eq(question->queue_id.ptr, "4711");
+	ck_assert_uint_eq(question->n_recipients, 2);
+	ck_assert_str_eq(question->recipients.ptr,
+		"recipient=c@example.com\nrecipient=d?size=1@example.com\n");
+	ck_assert_int_eq(question->from->status, HEADER_FROM_ONE);
+	ck_assert(slice_eq_text(question->from->addresses[0].domain,
+		"example.com"));
+	/* "From: B <b@Example.com>", "Subject: a", " b", "", "12345" */
+	ck_assert_uint_eq(question->size, 25 + 12 + 4 + 2 + 5);
+}
+END_TEST
+
+START_TEST(bounds_the_recipients)
+{
+	char text[FACTS_TEXT_MAX];
+	size_t n_lines = 0;
+
+	memset(text, 'a', sizeof(text));
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	for (size_t len = 1; len <= sizeof(text); len += sizeof(text) - 1) {
+		struct slice rest, line;
+
+		mail_from(SLICE(""), "");
+		for (size_t i = 0; i < 2000; i++)
+			session_recipient(session, (struct slice){ text, len });
+		(void)end_message();
+		ck_assert_uint_eq(fake_milter.question.n_recipients, 2000);
+		rest = fake_milter.question.recipients;
+		ck_assert_uint_le(rest.len, FACTS_RECIPIENTS_BYTES_MAX);
+		for (n_lines = 0; slice_split(&rest, '\n', &line);)
+			n_lines += line.len == sizeof("recipient=") - 1 + len;
+		ck_assert_uint_eq(n_lines, len == 1 ? 1000 : 127);
+	}
+}
+END_TEST
+
+static const struct {
+	const char *name, *values[3];
+	enum header_from_status status;
+} from_cases[] = {
+	{ "none", { NULL }, HEADER_FROM_NO_FIELD },
+	{ "two", { " a@example.com", " a@example.com" }, HEADER_FROM_FIELDS },
+	{ "three", { " a@example.com", "", "" }, HEADER_FROM_FIELDS },
+	{ "several", { " a@example.com, b@example.net" }, HEADER_FROM_SEVERAL },
+	{ "bad", { " a@b@c" }, HEADER_FROM_MALFORMED },
+};
+
+START_TEST(reads_from)
+{
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	mail_from(SLICE(""), "");
+	for (size_t i = 0; i < 3 && from_cases[_i].values[i] != NULL; i++)
+		session_header(session, SLICE("fRom "),
+			slice_of(from_cases[_i].values[i]));
+	session_header_end(session);
+	(void)end_message();
+	ck_assert_msg(fake_milter.question.from->status ==
+			      from_cases[_i].status,
+		"%s", from_cases[_i].name);
+}
+END_TEST
+
+START_TEST(does_what_the_rules_say)
+{
+	struct judgement out;
+
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	mail_from(SLICE(""), "");
+	fake_milter.answer = "action=REJECT no\nrule=throttle\n";
+	out = end_message();
+	ck_assert_int_eq(out.action, JUDGE_REJECT);
+	ck_assert_str_eq(out.text, "no");
+	ck_assert_str_eq(fake_milter.told.action, "reject");
+	ck_assert_str_eq(fake_milter.told.rule, "throttle");
+	mail_from(SLICE(""), "");
+	fake_milter.answer = "action=HOLD odd\nrule=x\n";
+	ck_assert_int_eq(end_message().action, JUDGE_HOLD);
+	mail_from(SLICE(""), "");
+	fake_milter.answer = "action=PREPEND X-A:  b\n";
+	out = end_message();
+	ck_assert_int_eq(out.action, JUDGE_ACCEPT);
+	ck_assert_str_eq(out.field_name, "X-A");
+	ck_assert_str_eq(out.field_value.ptr, " b");
+}
+END_TEST
+
+/* No answer, and one that nobody understands. */
+START_TEST(does_without_the_rules)
+{
+	static const char *const answers[] = { "", "action=FROBNICATE\n",
+		"rule=x\n" };
+
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	for (size_t i = 0; i < 3; i++) {
+		fake_milter.answer = answers[i];
+		mail_from(SLICE(""), "");
+		ck_assert_int_eq(end_message().action, JUDGE_ACCEPT);
+		ck_assert(fake_milter.told.was_late);
+	}
+	session_free(session);
+	session = session_new(NULL);
+	fake_milter.settings.is_deferring = true;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	mail_from(SLICE(""), "");
+	ck_assert_int_eq(end_message().action, JUDGE_DEFER);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -539,6 +707,7 @@ main(void)
 	tcase_add_test(tcase, asks_as_soon_as_it_knows_what);
 	tcase_add_test(tcase, asks_for_dmarc_ahead);
 	tcase_add_test(tcase, dmarc_of_the_null_sender_is_of_helo);
+	tcase_add_test(tcase, tells_the_rules_of_dmarc);
 	tcase_add_test(tcase, dmarc_needs_one_domain);
 	tcase_add_test(tcase, dmarc_may_come_too_late);
 	tcase_add_test(tcase, asks_for_helo_once_for_all_messages);
@@ -559,6 +728,12 @@ main(void)
 	tcase_add_test(tcase, a_broken_chain_needs_no_body);
 	tcase_add_test(tcase, does_not_verify_those_it_knows);
 	tcase_add_test(tcase, the_longest_results_have_room);
+	tcase_add_test(tcase, asks_the_rules_at_the_end);
+	tcase_add_test(tcase, bounds_the_recipients);
+	tcase_add_loop_test(tcase, reads_from, 0,
+		sizeof(from_cases) / sizeof(from_cases[0]));
+	tcase_add_test(tcase, does_what_the_rules_say);
+	tcase_add_test(tcase, does_without_the_rules);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	n_failed = srunner_ntests_failed(runner);
