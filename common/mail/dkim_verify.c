@@ -193,13 +193,12 @@ take_info(struct signature *signature, DKIM_SIGINFO *info)
 {
 	const DKIM_SIGERROR error = dkim_sig_geterror(info);
 
+	signature->info = info;
 	if (!is_same(signature, info))
 		finish(signature, DKIM_RESULT_NEUTRAL, UNUSABLE);
 	else if (error != DKIM_SIGERROR_UNKNOWN && error != DKIM_SIGERROR_OK)
 		finish(signature, DKIM_RESULT_NEUTRAL,
 			dkim_sig_geterrorstr(error));
-	else
-		signature->info = info;
 }
 
 /* The library has as many as it was told, in the same order. */
@@ -484,7 +483,10 @@ take_result(struct signature *signature)
 			dkim_sig_geterrorstr(error));
 }
 
-/* Called at the end; the library would stop at the first one that is valid. */
+/*
+ * Called at the end; the library would stop at the first one that is valid,
+ * and go on with those that are not to be processed.
+ */
 static DKIM_CBSTAT
 process(DKIM *dkim, DKIM_SIGINFO **infos, int n)
 {
@@ -495,10 +497,14 @@ process(DKIM *dkim, DKIM_SIGINFO **infos, int n)
 	for (size_t i = 0; i < verifier->n; i++) {
 		struct signature *signature = &verifier->signatures[i];
 
-		if (!signature->is_open || signature->record[0] == '\0')
+		if (signature->info == NULL)
 			continue;
-		(void)dkim_sig_process(dkim, signature->info);
-		take_result(signature);
+		if (signature->is_open) {
+			(void)dkim_sig_process(dkim, signature->info);
+			take_result(signature);
+		} else {
+			dkim_sig_ignore(signature->info);
+		}
 	}
 	return DKIM_CBSTAT_CONTINUE;
 }

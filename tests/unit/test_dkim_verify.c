@@ -1,6 +1,7 @@
 #include "common/mail/dkim_verify.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,6 +172,43 @@ START_TEST(the_examples_of_rfc_8463)
 	ck_assert_uint_eq(result(0)->bits, 256);
 	ck_assert(!result(0)->is_weak);
 	assert_result(1, DKIM_RESULT_PASS, "");
+}
+END_TEST
+
+static void *
+verify_often(void *arg)
+{
+	size_t *n_passed = arg;
+
+	for (int i = 0; i < 100; i++) {
+		struct dkim_verifier *own = dkim_verifier_new(&header, NOW);
+		const struct dkim_record record = { .status = DKIM_RECORD_FOUND,
+			.text = SLICE(ED25519_RECORD) };
+
+		dkim_verifier_answer(own, 0, &record);
+		dkim_verifier_body(own, SLICE(RFC8463_BODY));
+		dkim_verifier_end(own);
+		*n_passed += dkim_verifier_result(own, 0)->result ==
+			     DKIM_RESULT_PASS;
+		dkim_verifier_free(own);
+	}
+	return NULL;
+}
+
+START_TEST(threads_verify_at_once)
+{
+	pthread_t threads[4];
+	size_t n_passed[4] = { 0 };
+
+	add_fields(RFC8463_HEADER);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, verify_often,
+					 &n_passed[i]),
+			0);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+		ck_assert_uint_eq(n_passed[i], 100);
+	}
 }
 END_TEST
 
@@ -408,6 +446,27 @@ START_TEST(knows_who_is_testing)
 }
 END_TEST
 
+/* Both signatures say so, and only one of them can be right. */
+START_TEST(one_name_has_one_kind_of_key)
+{
+	for (int i = 0; i < 2; i++)
+		kept_header_add(&header, SLICE("DKIM-Signature"),
+			(i == 0) == (_i == 0)
+				? SLICE(GOOD)
+				: SLICE("v=1; a=ed25519-sha256; d=example.com;"
+					" s=s; h=from; " HASH "; b=YWJj"));
+	add_fields("From: joe@example.com\n");
+	verifier = dkim_verifier_new(&header, NOW);
+	for (size_t i = 0; i < 2; i++)
+		answer(i, ED25519_RECORD);
+	tell_body(RFC8463_BODY, 100);
+	dkim_verifier_end(verifier);
+	assert_result(_i == 0 ? 0 : 1, DKIM_RESULT_PERMERROR,
+		"the key is of another type");
+	ck_assert_int_eq(result(_i == 0 ? 1 : 0)->result, DKIM_RESULT_FAIL);
+}
+END_TEST
+
 START_TEST(a_strict_key_is_for_no_other_domain)
 {
 	add_fields(RFC6376_HEADER);
@@ -637,6 +696,7 @@ suite(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, the_example_of_rfc_6376, 1, 100);
 	tcase_add_loop_test(tcase, the_examples_of_rfc_8463, 1, 100);
+	tcase_add_test(tcase, threads_verify_at_once);
 	tcase_add_loop_test(tcase, says_what_is_wrong_with_a_signature, 0,
 		N(malformed));
 	tcase_add_loop_test(tcase, asks_for_the_key_of_what_may_be_valid, 0,
@@ -644,6 +704,7 @@ suite(void)
 	tcase_add_test(tcase, one_malformed_signature_is_one);
 	tcase_add_loop_test(tcase, says_what_is_wrong_with_a_key, 0, N(keys));
 	tcase_add_test(tcase, knows_who_is_testing);
+	tcase_add_loop_test(tcase, one_name_has_one_kind_of_key, 0, 2);
 	tcase_add_test(tcase, a_strict_key_is_for_no_other_domain);
 	tcase_add_loop_test(tcase, sees_what_was_changed, 0, N(changes));
 	tcase_add_loop_test(tcase, knows_a_partial_signature, 0, N(lengths));
