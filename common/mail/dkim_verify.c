@@ -19,6 +19,8 @@
 #define FIELD_MAX ((size_t)2 << 20)
 
 #define UNUSABLE "it could not be processed"
+/* The library wants to find an address in From. */
+#define UNREADABLE "a header field, maybe From, could not be read"
 
 struct signature {
 	struct dkim_verified result;
@@ -40,7 +42,7 @@ struct dkim_verifier {
 	size_t n, n_ignored;
 	DKIM *dkim;  /* NULL: nothing is to be computed */
 	bool has_cr; /* ended what was told of the body */
-	bool has_lengths;
+	size_t n_lengths;
 	struct counter counters[DKIM_CANON_COUNT];
 };
 
@@ -230,8 +232,11 @@ read_signature(struct dkim_verifier *verifier, size_t i, int64_t now)
 			&signature->result.claim, &why);
 	signature->result.result = why.result;
 	signature->result.reason = why.reason;
-	if (signature->is_open && signature->result.claim.has_length)
-		verifier->has_lengths = true;
+	/* For each length the library hashes the body once more. */
+	if (signature->is_open && signature->result.claim.has_length &&
+		++verifier->n_lengths > DKIM_LENGTHS_MAX)
+		finish(signature, DKIM_RESULT_POLICY,
+			"too many signatures have l=");
 }
 
 static void
@@ -252,7 +257,9 @@ start_library(struct dkim_verifier *verifier)
 	if (verifier->dkim == NULL ||
 		dkim_set_user_context(verifier->dkim, verifier) !=
 			DKIM_STAT_OK ||
-		!tell_header(verifier) || !match_signatures(verifier))
+		!tell_header(verifier))
+		finish_all(verifier, DKIM_RESULT_NEUTRAL, UNREADABLE);
+	else if (!match_signatures(verifier))
 		finish_all(verifier, DKIM_RESULT_NEUTRAL, UNUSABLE);
 	crypto_forget_errors();
 }
@@ -454,7 +461,7 @@ dkim_verifier_body(struct dkim_verifier *verifier, struct slice bytes)
 	if (!dkim_verifier_wants_body(verifier))
 		return;
 	tell_body(verifier, bytes);
-	for (int i = 0; verifier->has_lengths && i < DKIM_CANON_COUNT; i++)
+	for (int i = 0; verifier->n_lengths > 0 && i < DKIM_CANON_COUNT; i++)
 		dkim_canon_body_add(&verifier->counters[i].canon, bytes);
 }
 
@@ -512,7 +519,7 @@ process(DKIM *dkim, DKIM_SIGINFO **infos, int n)
 static void
 compare_lengths(struct dkim_verifier *verifier)
 {
-	for (int i = 0; verifier->has_lengths && i < DKIM_CANON_COUNT; i++)
+	for (int i = 0; verifier->n_lengths > 0 && i < DKIM_CANON_COUNT; i++)
 		dkim_canon_body_end(&verifier->counters[i].canon);
 	for (size_t i = 0; i < verifier->n; i++) {
 		struct dkim_verified *result = &verifier->signatures[i].result;

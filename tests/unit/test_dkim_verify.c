@@ -609,6 +609,42 @@ START_TEST(looks_at_eight_signatures)
 }
 END_TEST
 
+START_TEST(takes_two_signatures_with_a_length)
+{
+	for (int i = 0; i < 4; i++) {
+		struct kept_header all = header;
+
+		header = (struct kept_header){ .n = 0 };
+		kept_header_init(&header, (size_t)1 << 20);
+		sign_with(i == 1 ? "" : "l=5; ", "abc\r\n");
+		kept_header_add(&all, kept_header_name(&header, 0),
+			kept_header_value(&header, 0));
+		kept_header_free(&header);
+		header = all;
+	}
+	add_fields("From: joe@example.com\n");
+	verifier = dkim_verifier_new(&header, NOW);
+	for (size_t i = 0; i < 4; i++)
+		answer(i, ED25519_RECORD);
+	tell_body("abc\r\n", 100);
+	dkim_verifier_end(verifier);
+	for (size_t i = 0; i < 3; i++)
+		assert_result(i, DKIM_RESULT_PASS, "");
+	assert_result(3, DKIM_RESULT_POLICY, "too many signatures have l=");
+}
+END_TEST
+
+START_TEST(a_from_without_an_address_is_not_read)
+{
+	kept_header_add(&header, SLICE("DKIM-Signature"), SLICE(GOOD));
+	add_fields("From: nobody\n");
+	verifier = dkim_verifier_new(&header, NOW);
+	ck_assert(!dkim_verifier_wants_key(verifier, 0));
+	assert_result(0, DKIM_RESULT_NEUTRAL,
+		"a header field, maybe From, could not be read");
+}
+END_TEST
+
 START_TEST(has_nothing_to_do_without_signatures)
 {
 	add_fields(EXAMPLE_HEADER);
@@ -709,6 +745,8 @@ suite(void)
 	tcase_add_loop_test(tcase, sees_what_was_changed, 0, N(changes));
 	tcase_add_loop_test(tcase, knows_a_partial_signature, 0, N(lengths));
 	tcase_add_test(tcase, looks_at_eight_signatures);
+	tcase_add_test(tcase, takes_two_signatures_with_a_length);
+	tcase_add_test(tcase, a_from_without_an_address_is_not_read);
 	tcase_add_test(tcase, has_nothing_to_do_without_signatures);
 	tcase_add_loop_test(tcase, odd_fields_end_nothing, 0, N(odd));
 	tcase_add_test(tcase, a_header_that_was_cut_is_not_verified);
