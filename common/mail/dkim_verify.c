@@ -40,8 +40,9 @@ struct dkim_verifier {
 	const struct kept_header *header;
 	struct signature signatures[DKIM_VERIFIED_MAX];
 	size_t n, n_ignored;
-	DKIM *dkim;  /* NULL: nothing is to be computed */
-	bool has_cr; /* ended what was told of the body */
+	DKIM *dkim;      /* NULL: nothing is to be computed */
+	bool is_in_line; /* the last one was not ended */
+	bool has_cr;     /* ended what was told of the body */
 	size_t n_lengths;
 	struct counter counters[DKIM_CANON_COUNT];
 };
@@ -330,6 +331,21 @@ dkim_verifier_wants_key(const struct dkim_verifier *verifier, size_t i)
 }
 
 /*
+ * Whether a key that is well-formed is an RSAPublicKey: it begins with a
+ * number, where an info has another sequence. To read a key takes as long as
+ * to verify with it.
+ */
+static bool
+is_bare(const struct dkim_key *key)
+{
+	const size_t n_more =
+		(key->bytes[1] & 0x80) != 0 ? key->bytes[1] & 0x7f : 0;
+
+	return key->type == DKIM_KEY_RSA && 2 + n_more < key->n_bytes &&
+	       key->bytes[2 + n_more] == 0x02;
+}
+
+/*
  * The library knows one form of keys and one size of records, and nothing is
  * left for it to judge.
  */
@@ -344,7 +360,7 @@ write_record(struct dkim_key *key, char out[RECORD_SIZE])
 
 	plain.n_bytes = key->n_bytes;
 	memcpy(plain.bytes, key->bytes, key->n_bytes);
-	if (key->type == DKIM_KEY_RSA)
+	if (is_bare(key))
 		plain.n_bytes = crypto_public_info(
 			(struct slice){ (char *)key->bytes, key->n_bytes },
 			plain.bytes, sizeof(plain.bytes));
@@ -447,6 +463,7 @@ tell_body(struct dkim_verifier *verifier, struct slice bytes)
 			block[n++] = '\r';
 		block[n++] = (u_char)c;
 		verifier->has_cr = c == '\r';
+		verifier->is_in_line = c != '\n';
 		if (n + 2 > sizeof(block)) {
 			tell_block(verifier, block, n);
 			n = 0;
@@ -540,6 +557,9 @@ dkim_verifier_end(struct dkim_verifier *verifier)
 				&(struct dkim_record){
 					.status = DKIM_RECORD_UNKNOWN });
 	compare_lengths(verifier);
+	/* 3.4.3, 3.4.4: which the library leaves to others. */
+	if (dkim_verifier_wants_body(verifier) && verifier->is_in_line)
+		tell_body(verifier, SLICE("\r\n"));
 	if (dkim_verifier_wants_body(verifier))
 		(void)dkim_eom(verifier->dkim, NULL);
 	finish_all(verifier, DKIM_RESULT_NEUTRAL, UNUSABLE);

@@ -374,6 +374,13 @@ END_TEST
 	"3wch1XxGNP5s6ZYU31kkSZGtQmWJj/PBEEffS9+7RXB6PXfaGTGQH0bFx7sz" \
 	"OlJE8bdAWHC3EYf5NSj8vyRAYGkSKCfZtW6q1iVXfwIDAQAB"
 
+/* RFC8463_RSA_PUBLIC as an RSAPublicKey. */
+#define RSA_BARE                                                       \
+	"MIGJAoGBAOQeU5CgFPNZGIazlXo2k/eJ1jpaTTxrmqF1HrDLlt04pvaMtCJj" \
+	"8nXoliLRC/H9vJjMI1vdb3XLcW60AIN/PBD8EL97/y4GwJH7LPUvGP48vqUe" \
+	"+owqszesbiGy1PlCO8c70/OjFnJVgvMF87YR4Lcincb7aSvI5MgpP6X8rjDd" \
+	"AgMBAAE="
+
 static const struct {
 	const char *name;
 	struct dkim_record record;
@@ -415,6 +422,8 @@ static const struct {
 		1024 },
 	{ "too short", { DKIM_RECORD_FOUND, SLICE_INIT("p=" SHORT_PUBLIC) },
 		DKIM_RESULT_FAIL, "the key has less than 1024 bits", 768 },
+	{ "bare", { DKIM_RECORD_FOUND, SLICE_INIT("p=" RSA_BARE) },
+		DKIM_RESULT_PASS, "", 1024 },
 	{ "good", { DKIM_RECORD_FOUND, SLICE_INIT(RSA_RECORD) },
 		DKIM_RESULT_PASS, "", 1024 },
 };
@@ -495,6 +504,10 @@ static const struct {
 		DKIM_RESULT_PASS, "" },
 	{ "bare ends of lines", "",
 		"Hi.\n\nWe lost the game.  Are you hungry yet?\n\nJoe.\n",
+		DKIM_RESULT_PASS, "" },
+	{ "no end of the last line", "",
+		"Hi.\r\n\r\nWe lost the game.  Are you hungry yet?\r\n\r\n"
+		"Joe.",
 		DKIM_RESULT_PASS, "" },
 	{ "another field", "X-Field: a\n", RFC8463_BODY, DKIM_RESULT_PASS, "" },
 	{ "another To", "To: a\n", RFC8463_BODY, DKIM_RESULT_FAIL,
