@@ -19,6 +19,8 @@
 #define FIELD_MAX ((size_t)2 << 20)
 
 #define UNUSABLE "it could not be processed"
+/* The library wants to find an address in From. */
+#define UNREADABLE "a header field, maybe From, could not be read"
 
 struct signature {
 	struct dkim_verified result;
@@ -38,9 +40,10 @@ struct dkim_verifier {
 	const struct kept_header *header;
 	struct signature signatures[DKIM_VERIFIED_MAX];
 	size_t n, n_ignored;
-	DKIM *dkim;  /* NULL: nothing is to be computed */
-	bool has_cr; /* ended what was told of the body */
-	bool has_lengths;
+	DKIM *dkim;      /* NULL: nothing is to be computed */
+	bool is_in_line; /* the last one was not ended */
+	bool has_cr;     /* ended what was told of the body */
+	size_t n_lengths;
 	struct counter counters[DKIM_CANON_COUNT];
 };
 
@@ -193,13 +196,12 @@ take_info(struct signature *signature, DKIM_SIGINFO *info)
 {
 	const DKIM_SIGERROR error = dkim_sig_geterror(info);
 
+	signature->info = info;
 	if (!is_same(signature, info))
 		finish(signature, DKIM_RESULT_NEUTRAL, UNUSABLE);
 	else if (error != DKIM_SIGERROR_UNKNOWN && error != DKIM_SIGERROR_OK)
 		finish(signature, DKIM_RESULT_NEUTRAL,
 			dkim_sig_geterrorstr(error));
-	else
-		signature->info = info;
 }
 
 /* The library has as many as it was told, in the same order. */
@@ -231,8 +233,11 @@ read_signature(struct dkim_verifier *verifier, size_t i, int64_t now)
 			&signature->result.claim, &why);
 	signature->result.result = why.result;
 	signature->result.reason = why.reason;
-	if (signature->is_open && signature->result.claim.has_length)
-		verifier->has_lengths = true;
+	/* For each length the library hashes the body once more. */
+	if (signature->is_open && signature->result.claim.has_length &&
+		++verifier->n_lengths > DKIM_LENGTHS_MAX)
+		finish(signature, DKIM_RESULT_POLICY,
+			"too many signatures have l=");
 }
 
 static void
@@ -253,7 +258,9 @@ start_library(struct dkim_verifier *verifier)
 	if (verifier->dkim == NULL ||
 		dkim_set_user_context(verifier->dkim, verifier) !=
 			DKIM_STAT_OK ||
-		!tell_header(verifier) || !match_signatures(verifier))
+		!tell_header(verifier))
+		finish_all(verifier, DKIM_RESULT_NEUTRAL, UNREADABLE);
+	else if (!match_signatures(verifier))
 		finish_all(verifier, DKIM_RESULT_NEUTRAL, UNUSABLE);
 	crypto_forget_errors();
 }
@@ -324,6 +331,21 @@ dkim_verifier_wants_key(const struct dkim_verifier *verifier, size_t i)
 }
 
 /*
+ * Whether a key that is well-formed is an RSAPublicKey: it begins with a
+ * number, where an info has another sequence. To read a key takes as long as
+ * to verify with it.
+ */
+static bool
+is_bare(const struct dkim_key *key)
+{
+	const size_t n_more =
+		(key->bytes[1] & 0x80) != 0 ? key->bytes[1] & 0x7f : 0;
+
+	return key->type == DKIM_KEY_RSA && 2 + n_more < key->n_bytes &&
+	       key->bytes[2 + n_more] == 0x02;
+}
+
+/*
  * The library knows one form of keys and one size of records, and nothing is
  * left for it to judge.
  */
@@ -338,7 +360,7 @@ write_record(struct dkim_key *key, char out[RECORD_SIZE])
 
 	plain.n_bytes = key->n_bytes;
 	memcpy(plain.bytes, key->bytes, key->n_bytes);
-	if (key->type == DKIM_KEY_RSA)
+	if (is_bare(key))
 		plain.n_bytes = crypto_public_info(
 			(struct slice){ (char *)key->bytes, key->n_bytes },
 			plain.bytes, sizeof(plain.bytes));
@@ -441,6 +463,7 @@ tell_body(struct dkim_verifier *verifier, struct slice bytes)
 			block[n++] = '\r';
 		block[n++] = (u_char)c;
 		verifier->has_cr = c == '\r';
+		verifier->is_in_line = c != '\n';
 		if (n + 2 > sizeof(block)) {
 			tell_block(verifier, block, n);
 			n = 0;
@@ -455,7 +478,7 @@ dkim_verifier_body(struct dkim_verifier *verifier, struct slice bytes)
 	if (!dkim_verifier_wants_body(verifier))
 		return;
 	tell_body(verifier, bytes);
-	for (int i = 0; verifier->has_lengths && i < DKIM_CANON_COUNT; i++)
+	for (int i = 0; verifier->n_lengths > 0 && i < DKIM_CANON_COUNT; i++)
 		dkim_canon_body_add(&verifier->counters[i].canon, bytes);
 }
 
@@ -484,7 +507,10 @@ take_result(struct signature *signature)
 			dkim_sig_geterrorstr(error));
 }
 
-/* Called at the end; the library would stop at the first one that is valid. */
+/*
+ * Called at the end; the library would stop at the first one that is valid,
+ * and go on with those that are not to be processed.
+ */
 static DKIM_CBSTAT
 process(DKIM *dkim, DKIM_SIGINFO **infos, int n)
 {
@@ -495,10 +521,14 @@ process(DKIM *dkim, DKIM_SIGINFO **infos, int n)
 	for (size_t i = 0; i < verifier->n; i++) {
 		struct signature *signature = &verifier->signatures[i];
 
-		if (!signature->is_open || signature->record[0] == '\0')
+		if (signature->info == NULL)
 			continue;
-		(void)dkim_sig_process(dkim, signature->info);
-		take_result(signature);
+		if (signature->is_open) {
+			(void)dkim_sig_process(dkim, signature->info);
+			take_result(signature);
+		} else {
+			dkim_sig_ignore(signature->info);
+		}
 	}
 	return DKIM_CBSTAT_CONTINUE;
 }
@@ -506,7 +536,7 @@ process(DKIM *dkim, DKIM_SIGINFO **infos, int n)
 static void
 compare_lengths(struct dkim_verifier *verifier)
 {
-	for (int i = 0; verifier->has_lengths && i < DKIM_CANON_COUNT; i++)
+	for (int i = 0; verifier->n_lengths > 0 && i < DKIM_CANON_COUNT; i++)
 		dkim_canon_body_end(&verifier->counters[i].canon);
 	for (size_t i = 0; i < verifier->n; i++) {
 		struct dkim_verified *result = &verifier->signatures[i].result;
@@ -527,6 +557,9 @@ dkim_verifier_end(struct dkim_verifier *verifier)
 				&(struct dkim_record){
 					.status = DKIM_RECORD_UNKNOWN });
 	compare_lengths(verifier);
+	/* 3.4.3, 3.4.4: which the library leaves to others. */
+	if (dkim_verifier_wants_body(verifier) && verifier->is_in_line)
+		tell_body(verifier, SLICE("\r\n"));
 	if (dkim_verifier_wants_body(verifier))
 		(void)dkim_eom(verifier->dkim, NULL);
 	finish_all(verifier, DKIM_RESULT_NEUTRAL, UNUSABLE);

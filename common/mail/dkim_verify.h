@@ -31,6 +31,8 @@ struct kept_header;
 
 /* Signatures that are looked at, the topmost; all others are only counted. */
 #define DKIM_VERIFIED_MAX 8u
+/* Of these, with a length of the body (l=). */
+#define DKIM_LENGTHS_MAX 2u
 
 /* Of a signature. Everything is valid as long as the verifier. */
 struct dkim_verified {

@@ -3,6 +3,7 @@ beside the repository, with the keys that are known, and of mail that real
 Postfix is sent, signed by dkimpy, with keys in a DNS of the test."""
 
 import os
+import re
 import subprocess
 import time
 import uuid
@@ -368,6 +369,18 @@ def test_a_header_that_was_changed(keys, results_of, policyd):
 def test_a_part_of_the_body(keys, results_of):
     (result,) = results_of(signed_by(keys, "s", length=True) + b"more\r\n")
     assert result.startswith("dkim=pass (2048-bit key, a part of the body)")
+
+
+# Judged before anything is computed, so it need not be signed so.
+@pytest.mark.parametrize("times, expected", [
+    (b"t=1000; x=2000", "dkim=fail reason=\"the signature has expired\""),
+    (b"t=99999999999",
+     "dkim=policy reason=\"the signature is from the future\""),
+])
+def test_times(keys, results_of, dns, times, expected):
+    (result,) = results_of(re.sub(rb"\bt=\d+", times, signed_by(keys, "s")))
+    assert result.startswith(expected)
+    assert not dns.asked("s._domainkey.example.org")
 
 
 def test_several_signatures_and_none(keys, results_of, policyd):

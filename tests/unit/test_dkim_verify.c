@@ -1,6 +1,7 @@
 #include "common/mail/dkim_verify.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -174,6 +175,43 @@ START_TEST(the_examples_of_rfc_8463)
 }
 END_TEST
 
+static void *
+verify_often(void *arg)
+{
+	size_t *n_passed = arg;
+
+	for (int i = 0; i < 100; i++) {
+		struct dkim_verifier *own = dkim_verifier_new(&header, NOW);
+		const struct dkim_record record = { .status = DKIM_RECORD_FOUND,
+			.text = SLICE(ED25519_RECORD) };
+
+		dkim_verifier_answer(own, 0, &record);
+		dkim_verifier_body(own, SLICE(RFC8463_BODY));
+		dkim_verifier_end(own);
+		*n_passed += dkim_verifier_result(own, 0)->result ==
+			     DKIM_RESULT_PASS;
+		dkim_verifier_free(own);
+	}
+	return NULL;
+}
+
+START_TEST(threads_verify_at_once)
+{
+	pthread_t threads[4];
+	size_t n_passed[4] = { 0 };
+
+	add_fields(RFC8463_HEADER);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, verify_often,
+					 &n_passed[i]),
+			0);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+		ck_assert_uint_eq(n_passed[i], 100);
+	}
+}
+END_TEST
+
 /* --- what may be wrong with a signature --------------------------------- */
 
 #define HASH "bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8="
@@ -336,6 +374,13 @@ END_TEST
 	"3wch1XxGNP5s6ZYU31kkSZGtQmWJj/PBEEffS9+7RXB6PXfaGTGQH0bFx7sz" \
 	"OlJE8bdAWHC3EYf5NSj8vyRAYGkSKCfZtW6q1iVXfwIDAQAB"
 
+/* RFC8463_RSA_PUBLIC as an RSAPublicKey. */
+#define RSA_BARE                                                       \
+	"MIGJAoGBAOQeU5CgFPNZGIazlXo2k/eJ1jpaTTxrmqF1HrDLlt04pvaMtCJj" \
+	"8nXoliLRC/H9vJjMI1vdb3XLcW60AIN/PBD8EL97/y4GwJH7LPUvGP48vqUe" \
+	"+owqszesbiGy1PlCO8c70/OjFnJVgvMF87YR4Lcincb7aSvI5MgpP6X8rjDd" \
+	"AgMBAAE="
+
 static const struct {
 	const char *name;
 	struct dkim_record record;
@@ -377,6 +422,8 @@ static const struct {
 		1024 },
 	{ "too short", { DKIM_RECORD_FOUND, SLICE_INIT("p=" SHORT_PUBLIC) },
 		DKIM_RESULT_FAIL, "the key has less than 1024 bits", 768 },
+	{ "bare", { DKIM_RECORD_FOUND, SLICE_INIT("p=" RSA_BARE) },
+		DKIM_RESULT_PASS, "", 1024 },
 	{ "good", { DKIM_RECORD_FOUND, SLICE_INIT(RSA_RECORD) },
 		DKIM_RESULT_PASS, "", 1024 },
 };
@@ -408,6 +455,27 @@ START_TEST(knows_who_is_testing)
 }
 END_TEST
 
+/* Both signatures say so, and only one of them can be right. */
+START_TEST(one_name_has_one_kind_of_key)
+{
+	for (int i = 0; i < 2; i++)
+		kept_header_add(&header, SLICE("DKIM-Signature"),
+			(i == 0) == (_i == 0)
+				? SLICE(GOOD)
+				: SLICE("v=1; a=ed25519-sha256; d=example.com;"
+					" s=s; h=from; " HASH "; b=YWJj"));
+	add_fields("From: joe@example.com\n");
+	verifier = dkim_verifier_new(&header, NOW);
+	for (size_t i = 0; i < 2; i++)
+		answer(i, ED25519_RECORD);
+	tell_body(RFC8463_BODY, 100);
+	dkim_verifier_end(verifier);
+	assert_result(_i == 0 ? 0 : 1, DKIM_RESULT_PERMERROR,
+		"the key is of another type");
+	ck_assert_int_eq(result(_i == 0 ? 1 : 0)->result, DKIM_RESULT_FAIL);
+}
+END_TEST
+
 START_TEST(a_strict_key_is_for_no_other_domain)
 {
 	add_fields(RFC6376_HEADER);
@@ -436,6 +504,10 @@ static const struct {
 		DKIM_RESULT_PASS, "" },
 	{ "bare ends of lines", "",
 		"Hi.\n\nWe lost the game.  Are you hungry yet?\n\nJoe.\n",
+		DKIM_RESULT_PASS, "" },
+	{ "no end of the last line", "",
+		"Hi.\r\n\r\nWe lost the game.  Are you hungry yet?\r\n\r\n"
+		"Joe.",
 		DKIM_RESULT_PASS, "" },
 	{ "another field", "X-Field: a\n", RFC8463_BODY, DKIM_RESULT_PASS, "" },
 	{ "another To", "To: a\n", RFC8463_BODY, DKIM_RESULT_FAIL,
@@ -550,6 +622,42 @@ START_TEST(looks_at_eight_signatures)
 }
 END_TEST
 
+START_TEST(takes_two_signatures_with_a_length)
+{
+	for (int i = 0; i < 4; i++) {
+		struct kept_header all = header;
+
+		header = (struct kept_header){ .n = 0 };
+		kept_header_init(&header, (size_t)1 << 20);
+		sign_with(i == 1 ? "" : "l=5; ", "abc\r\n");
+		kept_header_add(&all, kept_header_name(&header, 0),
+			kept_header_value(&header, 0));
+		kept_header_free(&header);
+		header = all;
+	}
+	add_fields("From: joe@example.com\n");
+	verifier = dkim_verifier_new(&header, NOW);
+	for (size_t i = 0; i < 4; i++)
+		answer(i, ED25519_RECORD);
+	tell_body("abc\r\n", 100);
+	dkim_verifier_end(verifier);
+	for (size_t i = 0; i < 3; i++)
+		assert_result(i, DKIM_RESULT_PASS, "");
+	assert_result(3, DKIM_RESULT_POLICY, "too many signatures have l=");
+}
+END_TEST
+
+START_TEST(a_from_without_an_address_is_not_read)
+{
+	kept_header_add(&header, SLICE("DKIM-Signature"), SLICE(GOOD));
+	add_fields("From: nobody\n");
+	verifier = dkim_verifier_new(&header, NOW);
+	ck_assert(!dkim_verifier_wants_key(verifier, 0));
+	assert_result(0, DKIM_RESULT_NEUTRAL,
+		"a header field, maybe From, could not be read");
+}
+END_TEST
+
 START_TEST(has_nothing_to_do_without_signatures)
 {
 	add_fields(EXAMPLE_HEADER);
@@ -637,6 +745,7 @@ suite(void)
 	tcase_set_timeout(tcase, 60);
 	tcase_add_loop_test(tcase, the_example_of_rfc_6376, 1, 100);
 	tcase_add_loop_test(tcase, the_examples_of_rfc_8463, 1, 100);
+	tcase_add_test(tcase, threads_verify_at_once);
 	tcase_add_loop_test(tcase, says_what_is_wrong_with_a_signature, 0,
 		N(malformed));
 	tcase_add_loop_test(tcase, asks_for_the_key_of_what_may_be_valid, 0,
@@ -644,10 +753,13 @@ suite(void)
 	tcase_add_test(tcase, one_malformed_signature_is_one);
 	tcase_add_loop_test(tcase, says_what_is_wrong_with_a_key, 0, N(keys));
 	tcase_add_test(tcase, knows_who_is_testing);
+	tcase_add_loop_test(tcase, one_name_has_one_kind_of_key, 0, 2);
 	tcase_add_test(tcase, a_strict_key_is_for_no_other_domain);
 	tcase_add_loop_test(tcase, sees_what_was_changed, 0, N(changes));
 	tcase_add_loop_test(tcase, knows_a_partial_signature, 0, N(lengths));
 	tcase_add_test(tcase, looks_at_eight_signatures);
+	tcase_add_test(tcase, takes_two_signatures_with_a_length);
+	tcase_add_test(tcase, a_from_without_an_address_is_not_read);
 	tcase_add_test(tcase, has_nothing_to_do_without_signatures);
 	tcase_add_loop_test(tcase, odd_fields_end_nothing, 0, N(odd));
 	tcase_add_test(tcase, a_header_that_was_cut_is_not_verified);
