@@ -12,11 +12,18 @@
 #include "common/base/map.h"
 #include "common/base/mem.h"
 #include "common/base/metric.h"
+#include "common/io/loop.h"
 #include "milter/policy_client.h"
 
 #define QUESTION_MAX ((size_t)512)
 /* Time between two warnings that keys are not to be had. */
 #define WARNING_US (60 * (int64_t)1000000)
+/*
+ * A policy process that has just begun does not know its tables yet and says
+ * so: it is asked again, so often and for so long.
+ */
+#define AGAIN_MS     100u
+#define AGAIN_FOR_US (2 * (int64_t)1000000)
 
 /* A key by its text; where it is used it is counted. */
 struct parsed {
@@ -42,7 +49,9 @@ struct key_set {
 struct keys_question {
 	struct milter_keys *keys;
 	char domain[KEYS_DOMAIN_MAX + 1];
-	struct policy_question *asked;
+	struct policy_question *asked; /* NULL: it is asked again */
+	struct loop_timer *again;
+	int64_t again_until_us;
 	struct facts_keys *first; /* who waits */
 };
 
@@ -186,18 +195,17 @@ read_line(struct milter_keys *keys, struct key_set *set, struct slice line,
 	return !slice_eq_text(name, "key") || add_key(keys, set, line);
 }
 
-/* NULL: it does not say which keys there are. */
+/* NULL and *why: it does not say which keys there are. */
 static struct key_set *
-read_answer(struct milter_keys *keys, struct slice domain, struct slice answer)
+read_answer(struct milter_keys *keys, struct slice answer, struct slice *why)
 {
 	struct key_set *set = x_new(struct key_set);
-	struct slice line, why = SLICE("");
+	struct slice line;
 
 	set->n_refs = 1;
 	while (slice_split(&answer, '\n', &line)) {
-		if (read_line(keys, set, line, &why))
+		if (read_line(keys, set, line, why))
 			continue;
-		warn(keys, domain, why);
 		unref_set(set);
 		return NULL;
 	}
@@ -242,44 +250,74 @@ facts_keys_read(struct facts_keys *call)
 /* --- questions ---------------------------------------------------------- */
 
 static void
-on_answer(void *arg, bool is_answered, struct slice text)
+free_question(struct keys_question *question)
 {
-	struct keys_question *question = arg;
-	struct milter_keys *keys = question->keys;
-	const struct slice domain = slice_of(question->domain);
-	struct facts_keys *call = question->first, *next;
-	struct key_set *set = NULL;
+	(void)map_remove(question->keys->questions, slice_of(question->domain));
+	loop_timer_free(question->again);
+	x_free(question);
+}
 
-	if (is_answered)
-		set = read_answer(keys, domain, text);
-	else
-		warn(keys, domain, SLICE("no policy process has answered"));
-	(void)map_remove(keys->questions, domain);
+/* set: NULL if it is not known. */
+static void
+answer_all(struct keys_question *question, struct key_set *set)
+{
+	struct facts_keys *call = question->first, *next;
+
 	for (; call != NULL; call = next) {
 		next = call->next;
 		call->question = NULL;
 		answer(call, set);
 	}
 	if (set != NULL)
-		remember(keys, domain, set);
-	x_free(question);
+		remember(question->keys, slice_of(question->domain), set);
+	free_question(question);
+}
+
+static void
+on_answer(void *arg, bool is_answered, struct slice text)
+{
+	struct keys_question *question = arg;
+	struct slice why = SLICE("no policy process has answered");
+	struct key_set *set = NULL;
+
+	question->asked = NULL;
+	if (is_answered)
+		set = read_answer(question->keys, text, &why);
+	if (set == NULL && is_answered &&
+		clock_monotonic_us() < question->again_until_us) {
+		loop_timer_set(question->again, AGAIN_MS);
+		return;
+	}
+	if (set == NULL)
+		warn(question->keys, slice_of(question->domain), why);
+	answer_all(question, set);
+}
+
+static void
+send_question(void *arg)
+{
+	struct keys_question *question = arg;
+	const struct milter_keys *keys = question->keys;
+	struct str text;
+
+	str_init(&text, QUESTION_MAX);
+	str_printf(&text, "request=dkim_keys\ndomain=%s\n", question->domain);
+	question->asked = policy_client_ask(keys->client, str_slice(&text),
+		keys->timeout_ms, on_answer, question);
+	str_free(&text);
 }
 
 static struct keys_question *
 ask(struct milter_keys *keys, struct slice domain)
 {
 	struct keys_question *question = x_new(struct keys_question);
-	struct str text;
 
 	question->keys = keys;
 	memcpy(question->domain, domain.ptr, domain.len);
+	question->again = loop_timer_new(keys->loop, send_question, question);
+	question->again_until_us = clock_monotonic_us() + AGAIN_FOR_US;
 	(void)map_put(keys->questions, domain, question);
-	str_init(&text, QUESTION_MAX);
-	str_printf(&text, "request=dkim_keys\ndomain=%.*s\n",
-		SLICE_ARG(domain));
-	question->asked = policy_client_ask(keys->client, str_slice(&text),
-		keys->timeout_ms, on_answer, question);
-	str_free(&text);
+	send_question(question);
 	metric_add(METRIC_DKIM_KEYS_ASKED, 1);
 	return question;
 }
@@ -317,8 +355,7 @@ leave(struct facts_keys *call)
 	if (question->first != NULL)
 		return;
 	policy_question_cancel(question->asked);
-	(void)map_remove(question->keys->questions, slice_of(question->domain));
-	x_free(question);
+	free_question(question);
 }
 
 /* What the thread has read is for those who come. */

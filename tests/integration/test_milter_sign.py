@@ -96,7 +96,10 @@ def signing_postfix(directory, ports, sink, milter_port):
         "submission_milters": milter, "milter_default_action": "tempfail",
         "smtputf8_enable": "yes", "virtual_transport": to_sink,
         "local_transport": to_sink, "default_transport": to_sink,
-        "relay_transport": to_sink})
+        "relay_transport": to_sink,
+        # What Postfix changes before it shows a message to a milter.
+        "masquerade_domains": DOMAIN,
+        "header_checks": "regexp:{{/^X-Old:/ REPLACE Reply-To: %s}}" % BOB})
     try:
         yield server.start()
     finally:
@@ -279,6 +282,17 @@ def test_mail_within_the_domain(client, sink, keys):
     assert_signed(keys, sink.find(mark))
 
 
+@pytest.mark.parametrize("client", ["trusted"], indirect=True)
+def test_what_postfix_rewrites(client, sink, keys):
+    mark = uuid.uuid4().hex
+    header = header_of(mark, "bob@host.example.com") + "X-Old: a\n"
+    assert submit(client, header, "a\n").code == 250
+    message = sink.find(mark)
+    assert message.fields("From") == ["Bob <%s>" % BOB]
+    assert message.fields("Reply-To") == [BOB]
+    assert_signed(keys, message)
+
+
 def test_eight_bits(client, sink, keys):
     mark = uuid.uuid4().hex
     header = header_of(mark) + "MIME-Version: 1.0\n" \
@@ -341,6 +355,16 @@ def test_canonical_forms(signing_postfix, policyd, sink, keys, form):
             "From:From:Subject:Subject:X-Own:X-Own"
 
 
+def test_lines_that_postfix_breaks(client, sink, keys):
+    """It does so when it delivers, as the manual says."""
+    mark = uuid.uuid4().hex
+    assert submit(client, header_of(mark), "x" * 999 + "\n").code == 250
+    message = sink.find(mark)
+    assert len(message.fields(SIGNATURE)) == 2
+    assert b"x" * 998 + b"\r\n x\r\n" in message.data
+    assert True not in verdicts(keys, message)
+
+
 # --- what is not ------------------------------------------------------------
 
 def test_strangers(signing_postfix, policyd, sink):
@@ -357,7 +381,7 @@ UNCLEAR = {
     "two fields": "From: bob@example.com\nFrom: alice@example.com\n",
     "two domains": "From: bob@example.com, eve@example.org\n",
     "another domain": "From: eve@example.org\n",
-    "below ours, and there is no such": "From: a@[192.0.2.1]\n",
+    "an address of a machine": "From: a@[192.0.2.1]\n",
 }
 
 

@@ -60,6 +60,8 @@ take_out(struct policy_question *question)
 void
 policy_question_cancel(struct policy_question *question)
 {
+	if (question == NULL)
+		return;
 	n_cancelled++;
 	take_out(question);
 	x_free(question);
@@ -84,6 +86,50 @@ loop_post(struct loop *loop, loop_fn *fn, void *arg)
 	fn(arg);
 }
 
+/* One of these is armed at a time. */
+struct loop_timer {
+	loop_fn *fn;
+	void *arg;
+};
+static struct loop_timer *armed;
+
+struct loop_timer *
+loop_timer_new(struct loop *loop, loop_fn *fn, void *arg)
+{
+	struct loop_timer *timer = x_new(struct loop_timer);
+
+	(void)loop;
+	timer->fn = fn;
+	timer->arg = arg;
+	return timer;
+}
+
+void
+loop_timer_set(struct loop_timer *timer, uint64_t delay_ms)
+{
+	ck_assert_uint_eq(delay_ms, 100);
+	ck_assert_ptr_null(armed);
+	armed = timer;
+}
+
+void
+loop_timer_free(struct loop_timer *timer)
+{
+	if (armed == timer)
+		armed = NULL;
+	x_free(timer);
+}
+
+static void
+fire(void)
+{
+	struct loop_timer *timer = armed;
+
+	ck_assert_ptr_nonnull(timer);
+	armed = NULL;
+	timer->fn(timer->arg);
+}
+
 /* --- keys --------------------------------------------------------------- */
 
 static struct milter_keys *keys;
@@ -102,6 +148,7 @@ static void
 set_up(void)
 {
 	asked = NULL;
+	armed = NULL;
 	texts[0] = '\0';
 	n_cancelled = 0;
 	test_clock_set(0);
@@ -118,6 +165,7 @@ static void
 tear_down(void)
 {
 	ck_assert_ptr_null(asked);
+	ck_assert_ptr_null(armed);
 	milter_keys_free(keys);
 	str_free(&both);
 	str_free(&rsa_only);
@@ -291,6 +339,7 @@ START_TEST(a_failure_is_not_no_key_and_not_remembered)
 {
 	struct facts_keys *call = ask("example.com");
 
+	test_clock_set(3);
 	answer(failures[_i].is_answered, slice_of(failures[_i].text));
 	ck_assert_msg(is_there(call), "%s", failures[_i].name);
 	ck_assert_msg(!facts_keys_read(call)->is_known, "%s",
@@ -305,6 +354,37 @@ START_TEST(a_failure_is_not_no_key_and_not_remembered)
 }
 END_TEST
 
+/* One that has just begun has no tables yet. */
+START_TEST(a_process_that_does_not_know_is_asked_again)
+{
+	struct facts_keys *call = ask("example.com"), *other;
+
+	for (unsigned i = 0; i < 3; i++) {
+		texts[0] = '\0';
+		answer(true, SLICE("error=tables are not read yet\n"));
+		ck_assert(!is_there(call));
+		ck_assert_ptr_null(asked);
+		fire();
+		ck_assert_str_eq(texts,
+			"request=dkim_keys\ndomain=example.com\n");
+	}
+	/* Meanwhile others come, and go. */
+	answer(true, SLICE("error=tables are not read yet\n"));
+	other = ask("example.com");
+	release(other);
+	fire();
+	answer(true, str_slice(&both));
+	assert_both(call);
+	release(call);
+	/* The last one that goes takes back what would be asked. */
+	call = ask("example.org");
+	answer(true, SLICE("error=tables are not read yet\n"));
+	ck_assert_ptr_nonnull(armed);
+	release(call);
+	ck_assert_ptr_null(armed);
+}
+END_TEST
+
 START_TEST(too_many_keys_are_a_failure)
 {
 	struct facts_keys *call = ask("example.com");
@@ -313,6 +393,7 @@ START_TEST(too_many_keys_are_a_failure)
 	str_init(&text, ANSWER_MAX);
 	for (unsigned i = 0; i <= SIGNING_KEYS_MAX; i++)
 		add_line(&text, "example.com", "a", RFC8463_ED25519_KEY);
+	test_clock_set(3);
 	answer(true, str_slice(&text));
 	ck_assert(!facts_keys_read(call)->is_known);
 	release(call);
@@ -374,6 +455,7 @@ main(void)
 	tcase_add_test(tcase, no_key_is_remembered_too);
 	tcase_add_loop_test(tcase, a_failure_is_not_no_key_and_not_remembered,
 		0, (int)(sizeof(failures) / sizeof(failures[0])));
+	tcase_add_test(tcase, a_process_that_does_not_know_is_asked_again);
 	tcase_add_test(tcase, too_many_keys_are_a_failure);
 	tcase_add_test(tcase, a_key_that_cannot_be_read_is_told);
 	tcase_add_test(tcase, domains_are_bounded);
