@@ -40,6 +40,16 @@ read_spf(struct slice text, enum spf_result *out)
 	return false;
 }
 
+/* Each of the addresses can be read, but they are not of one domain. */
+static bool
+names_several_domains(const struct request *req)
+{
+	for (size_t i = 1; i < req->n_authors; i++)
+		if (!slice_eq(req->authors[i].domain, req->authors[0].domain))
+			return true;
+	return false;
+}
+
 void
 authentication_read(const struct request *req, struct authentication *out)
 {
@@ -61,6 +71,8 @@ authentication_read(const struct request *req, struct authentication *out)
 		.arc_sealer = attribute[ATTRIBUTE_arc_sealer],
 		.arc_dmarc = attribute[ATTRIBUTE_arc_dmarc],
 	};
+	if (out->from_problem.len == 0 && names_several_domains(req))
+		out->from_problem = SLICE("names several domains");
 	out->is_judged =
 		read_result(attribute[ATTRIBUTE_dmarc_result], &out->dmarc);
 	out->has_spf = read_spf(attribute[ATTRIBUTE_spf_result], &out->spf);

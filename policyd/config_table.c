@@ -473,7 +473,7 @@ static const struct config_setting settings[] = {
 		"report", dmarc_action_choices, 0,
 		"when the DNS does not answer, and mail might fail"),
 	CHOICE("dmarc", "bad_from", dmarc.action[DMARC_CASE_BAD_FROM],
-		"reject", dmarc_action_choices, 0,
+		"header", dmarc_action_choices, 0,
 		"when From: is missing, malformed, or names several domains"),
 	LIST(CONFIG_WORDS, "dmarc", "force_reject", dmarc.force_reject.items,
 		dmarc.force_reject.n, "", 0, CONFIG_ITEMS_MAX, 0,

@@ -92,7 +92,9 @@ find_case(const struct request *req, const struct setting *setting,
 		find_case_of_fail(req, setting, out);
 		break;
 	case DMARC_TEMPERROR:
-		out->is_case = of->requested != DMARC_POLICY_NONE;
+		/* Of a record that did not come nobody knows what it says. */
+		out->is_case = of->requested != DMARC_POLICY_NONE ||
+			       of->policy_domain.len == 0;
 		out->which = DMARC_CASE_TEMPERROR;
 		break;
 	case DMARC_NONE:

@@ -83,6 +83,7 @@ def dns():
 def policyd(configured, dns, milter_port, request):
     settings = dict(WITH_SPF, **{
         "spf.mode": "off", "greylisting.mode": "off", "throttle.mode": "off",
+        "dmarc.mode": "off",
         "reject_sender_login_mismatch.mode": "off",
         "dns.resolver": dns.address, "dns.timeout": "2s",
         "spf.timeout": "2s",

@@ -86,14 +86,27 @@ static const struct rule_case {
 		"451 4.7.0 DMARC: it cannot be checked now whether this "
 		"message is from bank.example",
 		"", "" },
+	{ "temperror, deferred, of a record that did not come",
+		"[dmarc]\ntemperror = defer\n",
+		MAIL "dmarc_result=temperror\ndmarc_policy=none\n"
+		     "dmarc_requested=none\n",
+		"451 4.7.0 DMARC: it cannot be checked now whether this "
+		"message is from bank.example",
+		"", "" },
 	{ "temperror, but no policy", "[dmarc]\ntemperror = defer\n",
 		MAIL JUDGED("temperror", "none", "none"), "", "", "none " },
-	{ "no From", "", CLIENT TO "header_from_problem=is missing\n",
+	{ "no From", "[dmarc]\nbad_from = reject\n",
+		CLIENT TO "header_from_problem=is missing\n",
 		"550 5.6.0 DMARC: the header field From: is missing", "",
 		"reject " },
-	{ "no From, marked", "[dmarc]\nbad_from = header\n",
-		CLIENT TO "header_from_problem=is missing\n", "", "bad_from",
-		"quarantine " },
+	{ "no From, marked", "", CLIENT TO "header_from_problem=is missing\n",
+		"", "bad_from", "quarantine " },
+	{ "authors of several domains", "[dmarc]\nbad_from = reject\n",
+		CLIENT TO "header_from=a@bank.example\n"
+			  "header_from=a@other.example\ndmarc_domain=\n",
+		"550 5.6.0 DMARC: the header field From: names several "
+		"domains",
+		"", "reject " },
 	{ "several authors of one domain", "",
 		MAIL JUDGED("pass", "none",
 			"reject") "header_from_problem=several addresses\n",
