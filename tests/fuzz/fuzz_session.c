@@ -103,12 +103,6 @@ happen(struct session *session, char what, struct slice text, size_t *n_fields)
 		end_message(session, *n_fields);
 		*n_fields = 0;
 		break;
-	case 'n':
-		session_header_end(session);
-		break;
-	case 'b':
-		(void)session_body(session, text);
-		break;
 	case 'k':
 		fake_milter.record = record;
 		break;
