@@ -38,6 +38,8 @@ class Counts:
         self.domains = 10000 if is_quick else 100000
         self.evaluations = 5000 if is_quick else 100000
         self.messages = 5000 if is_quick else 50000
+        self.milter = 1000 if is_quick else 10000
+        self.milter_memory = 5000 if is_quick else 200000
         self.steady_seconds = 10 if is_quick else 30
 
 

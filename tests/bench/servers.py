@@ -17,6 +17,7 @@ ECHO = os.path.join(BUILD, "tests/bench/echo_server")
 LOAD = os.path.join(BUILD, "tests/bench/load")
 DNS_LOAD = os.path.join(BUILD, "tests/bench/dns_load")
 SPF_LOAD = os.path.join(BUILD, "tests/bench/spf_load")
+MILTER_LOAD = os.path.join(BUILD, "tests/bench/milter_load")
 DAEMON = os.path.join(BUILD, "policyd/policyd")
 CTL = os.path.join(BUILD, "policyd/policyctl")
 
@@ -152,7 +153,9 @@ def dns_load(**options):
 
 
 def measured(what, program, **options):
-    command = [program]
+    """_file: what has no option before it."""
+    command = [program, options.pop("_file")] if "_file" in options \
+        else [program]
     for name, value in options.items():
         command += ["--" + name.replace("_", "-"), str(value)]
     try:
