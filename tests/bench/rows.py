@@ -38,6 +38,7 @@ class Counts:
         self.domains = 10000 if is_quick else 100000
         self.evaluations = 5000 if is_quick else 100000
         self.messages = 5000 if is_quick else 50000
+        self.signed = 2000 if is_quick else 20000
         self.steady_seconds = 10 if is_quick else 30
 
 
