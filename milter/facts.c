@@ -338,6 +338,36 @@ configure_keys(struct milter_facts *facts)
 		facts->config->milter.timeout_ms);
 }
 
+/* --- other kinds of facts ----------------------------------------------- */
+
+struct dmarc_check *
+milter_facts_check_dmarc(struct milter_facts *facts,
+	const struct dmarc_input *input, dmarc_check_done_fn *done, void *arg)
+{
+	const struct config *config = facts->config;
+	const struct dns_session_config bounds = {
+		.deadline_ms = config->dmarc.timeout_ms,
+		.question_ms = config->dns.timeout_ms,
+		.payer = public_suffixes_registrable(facts->suffixes,
+			input->from),
+	};
+	struct dmarc_input known = *input;
+
+	known.suffixes = facts->suffixes;
+	return dmarc_check_start(facts->loop, facts->dns, &known, &bounds, done,
+		arg);
+}
+
+struct dns_query *
+milter_facts_ask_txt(struct milter_facts *facts, struct slice name,
+	struct slice domain, dns_done_fn *done, void *arg)
+{
+	return dns_ask(facts->dns, name, DNS_TYPE_TXT,
+		facts->config->dns.timeout_ms,
+		public_suffixes_registrable(facts->suffixes, domain), done,
+		arg);
+}
+
 /* --- reports ------------------------------------------------------------ */
 
 struct telling {
@@ -365,6 +395,8 @@ log_report(const struct facts_report *report)
 	log_line_text("iprev", slice_of(report->iprev));
 	log_line_text("signed", slice_of(report->signed_with));
 	log_line_text("unsigned", slice_of(report->unsigned_why));
+	log_line_text("dkim", slice_of(report->dkim));
+	log_line_text("arc", slice_of(report->arc));
 	if (report->n_removed > 0)
 		log_line_u64("removed", report->n_removed);
 	log_line_end();

@@ -13,6 +13,8 @@
 
 #include <stddef.h>
 
+#include "common/io/dmarc_check.h"
+#include "common/io/dns.h"
 #include "common/io/sock.h"
 #include "common/mail/ip.h"
 #include "common/mail/spf_record.h"
@@ -30,6 +32,8 @@ struct policy_client;
 #define FACTS_REPLY_MAX 400u
 /* Domains and selectors of a message's keys; the log cuts what is longer. */
 #define FACTS_SIGNED_MAX 600u
+/* Of results of signatures in the log; what is longer is cut. */
+#define FACTS_DKIM_MAX 500u
 
 /* What a session goes by, from its start to its end. */
 struct milter_settings {
@@ -104,7 +108,8 @@ struct facts_report {
 	/* Cut, as for people. */
 	char queue_id[64], sender[256], helo[256], login[256];
 	/* Names of results; "" for what was not asked. */
-	const char *spf, *spf_helo, *iprev;
+	const char *spf, *spf_helo, *iprev, *arc;
+	char dkim[FACTS_DKIM_MAX + 1]; /* RESULT:DOMAIN,RESULT:DOMAIN... */
 	const char *action;
 	/* Keys of its signatures, or why it has none; both "": a stranger. */
 	char signed_with[FACTS_SIGNED_MAX + 1];
@@ -116,6 +121,15 @@ struct facts_report {
 
 /* report is copied. */
 void facts_tell(struct milter_facts *facts, const struct facts_report *report);
+
+/* --- for other kinds of facts ------------------------------------------- */
+
+/* As dmarc_check_start(), with our DNS, list of suffixes, and bounds. */
+struct dmarc_check *milter_facts_check_dmarc(struct milter_facts *facts,
+	const struct dmarc_input *input, dmarc_check_done_fn *done, void *arg);
+/* TXT records of a name; the domain that was registered of this one pays. */
+struct dns_query *milter_facts_ask_txt(struct milter_facts *facts,
+	struct slice name, struct slice domain, dns_done_fn *done, void *arg);
 
 /* --- for the process ---------------------------------------------------- */
 

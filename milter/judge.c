@@ -4,9 +4,10 @@
 
 #include "common/base/mem.h"
 #include "common/mail/auth_results.h"
+#include "milter/verifying.h"
 
-/* Four results, their values escaped. */
-#define RESULTS_MAX ((size_t)16 << 10)
+/* Thirteen results, eight of them of signatures, their values escaped. */
+#define RESULTS_MAX ((size_t)64 << 10)
 
 #define UNKNOWN "unknown" /* what Postfix says for a name that it has not */
 
@@ -79,11 +80,33 @@ add_spf(const struct judge_spf *spf, struct slice sender, struct slice helo,
 }
 
 static void
+add_verified(const struct verifying_results *verified, struct auth_results *out)
+{
+	const struct auth_arc arc = {
+		.result = arc_result_name(verified->arc.result),
+		.reason = verified->arc.reason,
+		.oldest_pass = verified->arc.oldest_pass,
+	};
+
+	auth_results_add_dkim(out, verified->dkim, verified->n);
+	if (verified->arc.result != ARC_RESULT_NONE)
+		auth_results_add_arc(out, &arc);
+}
+
+static void
 add_results(const struct judge_input *input, const char *iprev,
 	struct auth_results *out)
 {
 	add_spf(&input->spf, input->sender, SLICE(""), out);
 	add_spf(&input->spf_helo, SLICE(""), input->helo, out);
+	if (input->verified != NULL)
+		add_verified(input->verified, out);
+	if (input->authorship.from != NULL)
+		authorship_add_result(&input->authorship,
+			slice_of(input->policy.known == JUDGE_KNOWN
+					 ? input->policy.answer.override
+					 : ""),
+			out);
 	if (iprev[0] != '\0')
 		auth_results_add_iprev(out, iprev, &input->client);
 	if (input->login.len > 0 && input->settings->adds_auth)
@@ -166,10 +189,12 @@ judge_message(struct arena *arena, const struct judge_input *input,
 	*out = (struct judgement){ .action = JUDGE_ACCEPT,
 		.iprev = "",
 		.field_name = "" };
-	out->was_late = input->spf.known == JUDGE_LATE ||
-			input->spf_helo.known == JUDGE_LATE ||
-			input->names.known == JUDGE_LATE ||
-			input->policy.known == JUDGE_LATE;
+	out->was_late =
+		input->spf.known == JUDGE_LATE ||
+		input->spf_helo.known == JUDGE_LATE ||
+		input->names.known == JUDGE_LATE ||
+		(input->verified != NULL && input->verified->was_late) ||
+		input->authorship.is_late || input->policy.known == JUDGE_LATE;
 	if (input->is_over_limit) {
 		refuse(out, JUDGE_REJECT, "5.6.0",
 			"The header or an address of this message is too long");

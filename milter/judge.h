@@ -6,19 +6,22 @@
  * what Authentication-Results says, and which fields of that name are to go.
  * Without I/O, and without libmilter.
  *
- * Strangers get results of SPF (for the sender and for HELO, RFC 8601, 2.7.2)
- * and iprev (2.7.3); clients that have logged in get auth (2.7.4), if that is
- * wished; trusted clients get nothing: what they bring was judged where it
- * came in. Of strangers "none" is told, too: by the field their mail is known
- * when it comes back, and does not get a signature of ours.
+ * Strangers get results of SPF (for the sender and for HELO, RFC 8601, 2.7.2),
+ * of DKIM (2.7.1) and of ARC, if there is a chain, and iprev (2.7.3); clients
+ * that have logged in get auth (2.7.4), if that is wished; trusted clients get
+ * nothing: what they bring was judged where it came in. Of strangers
+ * "none" is told, too: by the field their mail is known when it comes back, and
+ * does not get a signature of ours.
  */
 
 #include "common/mail/ip.h"
 #include "common/mail/spf_record.h"
+#include "milter/authorship.h"
 #include "milter/facts.h"
 #include "milter/message_text.h"
 
 struct arena;
+struct verifying_results;
 
 /* A result that may not be there. */
 enum judge_known {
@@ -58,6 +61,9 @@ struct judge_input {
 	struct slice helo, sender;
 	struct judge_spf spf, spf_helo;
 	struct judge_names names;
+	const struct verifying_results *verified; /* NULL: nothing was */
+	struct authorship_evidence evidence;
+	struct authorship_outcome authorship; /* from is NULL: not judged */
 	struct judge_policy policy;
 	bool is_over_limit; /* its header has more than the settings allow */
 	size_t n_forged;    /* fields that claim to be ours */

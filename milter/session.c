@@ -1,22 +1,29 @@
 #include "milter/session.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/mail/auth_results.h"
 #include "common/mail/header_from.h"
+#include "common/mail/spf.h"
+#include "milter/authorship.h"
 #include "milter/facts.h"
 #include "milter/facts_keys.h"
 #include "milter/facts_message.h"
 #include "milter/signing.h"
+#include "milter/verifying.h"
+
+static_assert(DKIM_VERIFIED_MAX <= DMARC_DKIM_MAX,
+	"every signature has its place");
 
 /* How long a client waits for the loop to take it in. */
 #define WELCOME_MS 5000
 
 /* The texts of a session, and those of a message with its judgement. */
 #define SESSION_ARENA_MAX ((size_t)64 << 10)
-#define MESSAGE_ARENA_MAX (((size_t)128 << 10) + HEADER_FROM_ARENA_BYTES)
+#define MESSAGE_ARENA_MAX (((size_t)256 << 10) + HEADER_FROM_ARENA_BYTES)
 
 /*
  * How long the rules may take, at most, beyond the time for the DNS: who makes
@@ -43,9 +50,11 @@ struct message {
 	size_t n_results;
 	size_t *forged, n_forged, forged_size;
 	bool is_over_limit;
-	bool has_header;         /* the whole of it */
-	bool is_ours;            /* it is to be signed */
-	struct facts_keys *keys; /* NULL: not asked */
+	bool has_header;               /* the whole of it */
+	bool is_ours;                  /* it is to be signed */
+	struct facts_keys *keys;       /* NULL: not asked */
+	struct verifying *verifying;   /* NULL: not a stranger's */
+	struct authorship *authorship; /* NULL: not a stranger's */
 };
 
 struct session {
@@ -86,6 +95,8 @@ session_abort(struct session *session)
 	forget_spf(&session->message.spf);
 	if (session->message.keys != NULL)
 		bridge_release(&session->message.keys->call);
+	verifying_free(session->message.verifying);
+	authorship_free(session->message.authorship);
 	if (session->message.policy != NULL)
 		bridge_release(&session->message.policy->call);
 	str_free(&session->message.recipients);
@@ -233,8 +244,13 @@ session_mail(struct session *session, struct slice sender,
 	message->mechanism = keep(session->message_arena, login->mechanism,
 		&message->is_over_limit);
 	if (is_stranger(session) && !message->is_over_limit &&
-		session->client.address.family != IP_NONE)
+		session->client.address.family != IP_NONE) {
 		ask(session);
+		message->verifying = verifying_new(session->facts,
+			session->admission->settings.header_bytes);
+		message->authorship =
+			authorship_new(session->facts, &message->from);
+	}
 	start_signing(session);
 }
 
@@ -286,6 +302,8 @@ session_header(struct session *session, struct slice name, struct slice value)
 	message->size += name.len + 1 + length_of(value) + 2;
 	if (message->is_over_limit)
 		return;
+	if (message->verifying != NULL)
+		verifying_header(message->verifying, name, value);
 	if (slice_case_eq(slice_trim(name), SLICE("From")))
 		keep_from(session, value);
 	if (message->is_ours && !message->has_header)
@@ -311,11 +329,58 @@ session_recipient(struct session *session, struct slice recipient)
 	message->n_told += message->recipients.len > before;
 }
 
+/* The identity that counts for DMARC (RFC 9989, 3.2.4). */
+static void
+add_spf(struct session *session, const struct judge_spf *spf,
+	struct authorship_evidence *out)
+{
+	struct spf_input identity = { .now = 0 };
+
+	if (spf->known == JUDGE_NOT_ASKED)
+		return;
+	spf_identify(session->message_arena, session->message.sender,
+		session->helo, &identity);
+	out->has_spf = true;
+	out->spf = spf->known == JUDGE_LATE ? SPF_TEMPERROR : spf->result;
+	out->spf_domain = identity.domain;
+	out->is_spf_of_helo = session->message.sender.len == 0;
+}
+
+/* As if all passed, whatever is known of it by now. */
+static void
+hope(struct session *session, struct authorship_evidence *out)
+{
+	const struct judge_spf spf = { .known = JUDGE_KNOWN,
+		.result = SPF_PASS };
+
+	add_spf(session, &spf, out);
+	for (size_t i = 0; i < DMARC_DKIM_MAX; i++) {
+		const struct slice domain =
+			verifying_domain(session->message.verifying, i);
+
+		if (domain.ptr == NULL)
+			break;
+		out->dkim[out->n_dkim].auth = DMARC_AUTH_PASS;
+		out->dkim[out->n_dkim++].domain = domain;
+	}
+}
+
+static void
+ask_for_keys(struct session *session)
+{
+	struct message *message = &session->message;
+	const struct slice domain =
+		signing_header_end(session->signing, &message->from);
+
+	if (domain.len > 0)
+		message->keys = facts_ask_keys(session->facts, domain);
+}
+
 void
 session_header_end(struct session *session)
 {
+	struct authorship_evidence hoped = { .has_spf = false };
 	struct message *message = &session->message;
-	struct slice domain;
 
 	if (message->is_over_limit || message->has_header)
 		return;
@@ -323,11 +388,14 @@ session_header_end(struct session *session)
 	message->size += 2; /* the empty line */
 	header_from_read(session->message_arena, message->from_fields,
 		message->n_from_fields, &message->from);
-	if (!message->is_ours)
+	if (message->is_ours)
+		ask_for_keys(session);
+	if (message->verifying != NULL)
+		verifying_header_end(message->verifying);
+	if (message->authorship == NULL)
 		return;
-	domain = signing_header_end(session->signing, &message->from);
-	if (domain.len > 0)
-		message->keys = facts_ask_keys(session->facts, domain);
+	hope(session, &hoped);
+	authorship_header_end(message->authorship, &hoped);
 }
 
 /* Mail of a domain without keys: who knows it already hashes nothing. */
@@ -359,14 +427,16 @@ session_body(struct session *session, struct slice bytes)
 {
 	const struct milter_settings *settings = &session->admission->settings;
 	struct message *message = &session->message;
-	bool is_signed;
+	bool is_signed, is_verified;
 
 	session_header_end(session);
 	if (message->is_over_limit)
 		return false;
 	message->size += bytes.len;
 	is_signed = add_to_signing(session, bytes);
-	return is_signed || settings->counts_body;
+	is_verified = message->verifying != NULL &&
+		      verifying_body(message->verifying, bytes);
+	return is_signed || is_verified || settings->counts_body;
 }
 
 bool
@@ -414,11 +484,41 @@ await_names(struct facts_ptr *ptr, int64_t deadline_us)
 }
 
 static void
-ask_rules(struct session *session, struct slice queue_id)
+add_verified(const struct verifying_results *verified,
+	struct authorship_evidence *out)
+{
+	out->n_dkim = verified->n;
+	for (size_t i = 0; i < verified->n; i++) {
+		out->dkim[i].auth = verified->auth[i];
+		out->dkim[i].result = verified->dkim[i].result;
+		out->dkim[i].domain = verified->dkim[i].domain;
+		out->dkim[i].selector = verified->dkim[i].selector;
+	}
+	out->has_arc = verified->arc.result == ARC_RESULT_PASS;
+	out->arc_sealer = verified->arc_sealer;
+	out->arc_dmarc = verified->arc_dmarc;
+}
+
+static void
+await_authorship(struct session *session, int64_t deadline_us,
+	struct judge_input *out)
+{
+	const bool is_null = session->message.sender.len == 0;
+
+	add_spf(session, is_null ? &out->spf_helo : &out->spf, &out->evidence);
+	if (out->verified != NULL)
+		add_verified(out->verified, &out->evidence);
+	authorship_end(session->message.authorship, &out->evidence, deadline_us,
+		&out->authorship);
+}
+
+static void
+ask_rules(struct session *session, const struct judge_input *input,
+	struct slice queue_id)
 {
 	const struct milter_settings *settings = &session->admission->settings;
 	struct message *message = &session->message;
-	const struct facts_message_question question = {
+	struct facts_message_question question = {
 		.client = session->client.address,
 		.client_name = session->client.name,
 		.client_ptr = session->client.ptr,
@@ -433,9 +533,16 @@ ask_rules(struct session *session, struct slice queue_id)
 		.recipients = str_slice(&message->recipients),
 		.from = &message->from,
 	};
+	struct str findings;
 
+	str_init(&findings, FACTS_LINES_MAX);
+	if (input->authorship.from != NULL)
+		authorship_write(&input->authorship, &input->evidence,
+			&findings);
+	question.more = str_slice(&findings);
 	message->policy = facts_ask_message(session->facts, &question,
 		rules_ms(settings));
+	str_free(&findings);
 }
 
 /* An answer that cannot be read is none. */
@@ -477,6 +584,11 @@ gather(struct session *session, int64_t deadline_us, struct judge_input *out)
 	out->spf = await_spf(message->spf, deadline_us);
 	out->spf_helo = await_spf(session->spf_helo, deadline_us);
 	out->names = await_names(session->ptr, deadline_us);
+	if (message->verifying != NULL)
+		out->verified = verifying_end(message->verifying,
+			session->message_arena, deadline_us);
+	if (message->authorship != NULL)
+		await_authorship(session, deadline_us, out);
 }
 
 /* What is held is not seen again when it is let go. */
@@ -532,6 +644,24 @@ struct outcome {
 	struct slice queue_id;
 };
 
+/* "pass:example.com,fail:example.org" */
+static void
+list_signatures(const struct verifying_results *verified, char *out,
+	size_t size)
+{
+	struct str text;
+
+	str_init(&text, size - 1);
+	for (size_t i = 0; i < verified->n; i++)
+		str_printf(&text, "%s%s:%.*s", i > 0 ? "," : "",
+			verified->dkim[i].result,
+			SLICE_ARG(verified->dkim[i].domain));
+	if (verified->n_ignored > 0)
+		str_printf(&text, ",ignored:%zu", verified->n_ignored);
+	cut(out, size, str_slice(&text));
+	str_free(&text);
+}
+
 static void
 report(const struct session *session, const struct outcome *outcome,
 	const struct judgement *judgement)
@@ -542,12 +672,18 @@ report(const struct session *session, const struct outcome *outcome,
 		.spf = name_of(&input->spf),
 		.spf_helo = name_of(&input->spf_helo),
 		.iprev = judgement->iprev,
+		.arc = "",
 		.action = judge_action_name(judgement->action),
 		.n_removed = judgement->removes_forged ? input->n_forged : 0,
 		.was_late = judgement->was_late,
 		.unsigned_why = outcome->signing.why_not,
 	};
 
+	if (input->verified != NULL) {
+		list_signatures(input->verified, out.dkim, sizeof(out.dkim));
+		if (input->verified->arc.result != ARC_RESULT_NONE)
+			out.arc = arc_result_name(input->verified->arc.result);
+	}
 	cut(out.queue_id, sizeof(out.queue_id), outcome->queue_id);
 	cut(out.sender, sizeof(out.sender), input->sender);
 	cut(out.helo, sizeof(out.helo), input->helo);
@@ -572,7 +708,7 @@ session_end(struct session *session, struct slice queue_id,
 	session_header_end(session);
 	gather(session, deadline_us, &outcome.input);
 	if (!outcome.input.is_over_limit) {
-		ask_rules(session, queue_id);
+		ask_rules(session, &outcome.input, queue_id);
 		outcome.input.policy = await_rules(session);
 	}
 	judge_message(session->message_arena, &outcome.input, out);

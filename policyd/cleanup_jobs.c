@@ -273,6 +273,41 @@ static const struct db_statement remove_access = {
 	.columns = "",
 };
 
+/* --- dmarc_aggregate ------------------------------------------------------
+ */
+
+/* Whole days of UTC; the one that has just ended is still to be told. */
+static int64_t
+dmarc_days(const struct config *config, int64_t now)
+{
+	return now - ((int64_t)config->dmarc.keep_days + 1) * DAY_S;
+}
+
+static const struct db_statement count_dmarc = {
+	.name = "cleanup_count_dmarc",
+	.sql = COUNT_BY("dmarc_aggregate", "day"),
+	.access = DB_READS,
+	.params = "u",
+	.columns = "u",
+};
+
+static const struct db_statement find_dmarc = {
+	.name = "cleanup_find_dmarc",
+	.sql = FIND_BY("dmarc_aggregate", "row_key", "day"),
+	.access = DB_READS,
+	.params = "uuu",
+	.columns = "uus",
+};
+
+static const struct db_statement remove_dmarc = {
+	.name = "cleanup_remove_dmarc",
+	.sql = REMOVE("dmarc_aggregate", "row_key",
+		"CHAR(32) CHARACTER SET ascii", "", "t.day < ?"),
+	.access = DB_WRITES,
+	.params = "su",
+	.columns = "",
+};
+
 /* --- all of them ---------------------------------------------------------- */
 
 const struct cleanup_job cleanup_jobs[] = {
@@ -289,6 +324,8 @@ const struct cleanup_job cleanup_jobs[] = {
 	{ "policyd.access", CONFIG_DB_POLICYD, now_itself, &count_access,
 		&find_access, &remove_access, &first_access,
 		CONFIG_DB_AMAVISD },
+	{ "policyd.dmarc_aggregate", CONFIG_DB_POLICYD, dmarc_days,
+		&count_dmarc, &find_dmarc, &remove_dmarc, NULL, 0 },
 };
 
 const size_t n_cleanup_jobs = sizeof(cleanup_jobs) / sizeof(cleanup_jobs[0]);

@@ -79,6 +79,33 @@ enum spf_received {
 	SPF_RECEIVED_NO,
 };
 
+/*
+ * What becomes of a message by what DMARC says of it, the strictest first.
+ */
+enum dmarc_action {
+	DMARC_ACTION_REJECT,
+	DMARC_ACTION_DEFER,
+	DMARC_ACTION_HOLD,   /* in the queue, until somebody releases it */
+	DMARC_ACTION_HEADER, /* nothing but the header field X-DMARC-Policy */
+	DMARC_ACTION_REPORT, /* nothing: it is told to the domain's owner */
+};
+
+/* What something may become of. */
+enum dmarc_case {
+	DMARC_CASE_REJECT, /* it fails, and the policy is this */
+	DMARC_CASE_QUARANTINE,
+	DMARC_CASE_TEMPERROR, /* and there may be a policy */
+	DMARC_CASE_BAD_FROM,  /* From: has no domain that could be judged */
+	DMARC_CASE_COUNT
+};
+
+/* Of what mail data for reports is kept. */
+enum dmarc_collect {
+	DMARC_COLLECT_RUA, /* whose record says where reports go */
+	DMARC_COLLECT_ALL,
+	DMARC_COLLECT_NONE,
+};
+
 enum config_db_id {
 	CONFIG_DB_IREDAPD,
 	CONFIG_DB_VMAIL,
@@ -210,6 +237,19 @@ struct config {
 		uint64_t timeout_ms;            /* of an evaluation */
 		uint64_t cache;                 /* results in memory */
 	} spf;
+
+	/* [dmarc] */
+	struct {
+		enum dmarc_action action[DMARC_CASE_COUNT];
+		struct config_list force_reject; /* domains in From: */
+		/* Networks, names of clients, domains of sealers. */
+		struct config_list trusted_forwarders;
+		enum dmarc_collect collect;
+		uint64_t timeout_ms; /* of an evaluation */
+		uint64_t rows_per_day;
+		unsigned keep_days;
+		char *report_org, *report_email; /* "" for the node's */
+	} dmarc;
 
 	/* [greylisting] */
 	struct {

@@ -267,19 +267,40 @@ is_client(struct slice item)
 }
 
 static void
-check_spf(struct check *check)
+check_clients(struct check *check, const struct config_list *list)
 {
-	const struct config_list *skip = &check->config->spf.skip;
 	char text[ITEM_ERROR_MAX];
 
-	for (size_t i = 0; i < skip->n; i++) {
-		if (is_client(slice_of(skip->items[i])))
+	for (size_t i = 0; i < list->n; i++) {
+		if (is_client(slice_of(list->items[i])))
 			continue;
 		(void)snprintf(text, sizeof(text),
 			"\"%.100s\" is not a network, a name such as "
 			"mx.example.net, or .example.net",
-			skip->items[i]);
-		report(check, skip, skip, text);
+			list->items[i]);
+		report(check, list, list, text);
+		return;
+	}
+}
+
+static void
+check_dmarc(struct check *check)
+{
+	const struct config_list *list = &check->config->dmarc.force_reject;
+	char text[ITEM_ERROR_MAX];
+
+	check_clients(check, &check->config->dmarc.trusted_forwarders);
+	for (size_t i = 0; i < list->n; i++) {
+		const struct slice item = slice_of(list->items[i]);
+
+		if (domain_is_plain(slice_from(item,
+			    slice_starts(item, SLICE(".")) ? 1 : 0)))
+			continue;
+		(void)snprintf(text, sizeof(text),
+			"\"%.100s\" is not a domain such as example.com, or "
+			".example.com",
+			list->items[i]);
+		report(check, list, list, text);
 		return;
 	}
 }
@@ -374,7 +395,8 @@ config_check(const struct config *config, const struct config_origin *origins,
 	check_srs(&check);
 	check_dns(&check);
 	check_reputation(&check);
-	check_spf(&check);
+	check_clients(&check, &config->spf.skip);
+	check_dmarc(&check);
 	check_milter(&check);
 	check_dkim(&check);
 	check_notify(&check);

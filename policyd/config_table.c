@@ -114,6 +114,22 @@ static const struct config_choice spf_action_choices[] = {
 	{ NULL, 0 },
 };
 
+static const struct config_choice dmarc_action_choices[] = {
+	{ "reject", DMARC_ACTION_REJECT },
+	{ "defer", DMARC_ACTION_DEFER },
+	{ "hold", DMARC_ACTION_HOLD },
+	{ "header", DMARC_ACTION_HEADER },
+	{ "report", DMARC_ACTION_REPORT },
+	{ NULL, 0 },
+};
+
+static const struct config_choice dmarc_collect_choices[] = {
+	{ "rua", DMARC_COLLECT_RUA },
+	{ "all", DMARC_COLLECT_ALL },
+	{ "none", DMARC_COLLECT_NONE },
+	{ NULL, 0 },
+};
+
 static const struct config_choice spf_received_choices[] = {
 	{ "auto", SPF_RECEIVED_AUTO },
 	{ "yes", SPF_RECEIVED_YES },
@@ -446,6 +462,41 @@ static const struct config_setting settings[] = {
 		"time in which the DNS has to give all answers"),
 	NUMBER("spf", "cache", spf.cache, "20000", 100, 10000000,
 		CONFIG_RESTART, "results kept in memory while their records live"),
+
+	CHOICE("dmarc", "reject", dmarc.action[DMARC_CASE_REJECT], "reject",
+		dmarc_action_choices, 0,
+		"when mail fails and its domain asks to reject that"),
+	CHOICE("dmarc", "quarantine", dmarc.action[DMARC_CASE_QUARANTINE],
+		"header", dmarc_action_choices, 0,
+		"when mail fails and its domain asks to take it for suspicious"),
+	CHOICE("dmarc", "temperror", dmarc.action[DMARC_CASE_TEMPERROR],
+		"report", dmarc_action_choices, 0,
+		"when the DNS does not answer, and mail might fail"),
+	CHOICE("dmarc", "bad_from", dmarc.action[DMARC_CASE_BAD_FROM],
+		"header", dmarc_action_choices, 0,
+		"when From: is missing, malformed, or names several domains"),
+	LIST(CONFIG_WORDS, "dmarc", "force_reject", dmarc.force_reject.items,
+		dmarc.force_reject.n, "", 0, CONFIG_ITEMS_MAX, 0,
+		"domains in From: that are taken to ask for reject: names, .domain"),
+	LIST(CONFIG_WORDS, "dmarc", "trusted_forwarders",
+		dmarc.trusted_forwarders.items, dmarc.trusted_forwarders.n, "",
+		0, CONFIG_ITEMS_MAX, 0,
+		"who may forward what fails: networks, names of clients or of ARC sealers, .domain"),
+	DURATION("dmarc", "timeout", dmarc.timeout_ms, "5s",
+		10, 60 * SECOND_MS, 0,
+		"time in which the DNS has to give all answers"),
+	CHOICE("dmarc", "collect", dmarc.collect, "rua",
+		dmarc_collect_choices, 0,
+		"whose mail is counted for reports: of domains with rua, all, or none"),
+	NUMBER("dmarc", "rows_per_day", dmarc.rows_per_day, "100000",
+		0, 10000000, 0, "rows of dmarc_aggregate that a day may have"),
+	NUMBER("dmarc", "keep_days", dmarc.keep_days, "30", 1, 3650, 0,
+		"days that are kept"),
+	TEXT("dmarc", "report_org", dmarc.report_org, "", 0, HOST_LENGTH_MAX,
+		0, "who reports; empty for the host name"),
+	WORD("dmarc", "report_email", dmarc.report_email, "",
+		0, HOST_LENGTH_MAX, 0,
+		"how who reports is reached; empty for postmaster@ the host name"),
 
 	TEXT("greylisting", "message", greylisting.message,
 		"Intentional policy rejection, please try again later",

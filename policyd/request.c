@@ -144,6 +144,18 @@ read_addresses(struct request *req, enum attribute attribute, struct slice text,
 	return out;
 }
 
+static void
+read_signatures(struct request *req, struct slice text)
+{
+	struct slice line, name;
+
+	while (req->n_signatures < REQUEST_SIGNATURES_MAX &&
+		slice_split(&text, '\n', &line))
+		if (slice_split(&line, '=', &name) &&
+			slice_eq(name, names[ATTRIBUTE_dkim]))
+			req->signatures[req->n_signatures++] = line;
+}
+
 /* What a message has several of. */
 static void
 read_message(struct request *req, struct slice text)
@@ -155,6 +167,7 @@ read_message(struct request *req, struct slice text)
 		delimiters, &req->n_recipients);
 	req->authors = read_addresses(req, ATTRIBUTE_header_from, text,
 		delimiters, &req->n_authors);
+	read_signatures(req, text);
 }
 
 static void

@@ -43,6 +43,8 @@ enum stage {
 /* More of a size than this is this: sums of sizes must not overflow. */
 #define REQUEST_SIZE_MAX       ((uint64_t)1 << 50)
 #define REQUEST_RECIPIENTS_MAX 1000u
+/* Signatures that the milter verifies (DMARC_DKIM_MAX). */
+#define REQUEST_SIGNATURES_MAX 8u
 /*
  * Memory of one decision; more is a bug. The worst: a request of 1 MiB
  * (limits.request_bytes) whose addresses are copied twice (64 KiB each); and
@@ -80,6 +82,9 @@ struct request {
 	/* At MESSAGE: the addresses in From: (RFC 5322, 3.6.2). */
 	const struct address *authors;
 	size_t n_authors;
+	/* At MESSAGE: what became of signatures, see authentication.h. */
+	struct slice signatures[REQUEST_SIGNATURES_MAX];
+	size_t n_signatures;
 };
 
 /*

@@ -15,6 +15,7 @@ struct control;
 struct db;
 struct directory;
 struct dns;
+struct dmarc_aggregate;
 struct domain_servers;
 struct engine;
 struct gauges;
@@ -38,27 +39,28 @@ struct sources {
 	unsigned process;      /* 0 .. policy_processes-1 */
 	char *node;            /* name of this node */
 	int64_t started_at;
-	struct db *db[CONFIG_DB_COUNT];        /* NULL: this site has none */
-	struct tables *tables;                 /* facts/tables.h */
-	struct directory *directory;           /* facts/directory.h */
-	struct triplets *triplets;             /* facts/triplet.h */
-	struct auto_whitelist *auto_white;     /* facts/auto_whitelist.h */
-	struct host_names *host_names;         /* facts/host.h */
-	struct dns *dns;                       /* common/io/dns.h */
-	struct reputations *reputations;       /* facts/reputation.h */
-	struct spf_memory *spf_memory;         /* facts/spf.h */
-	struct reservations *reservations;     /* facts/reservation.h */
-	struct instances *instances;           /* instances.h */
-	struct notifier *notifier;             /* notifier.h */
-	struct journal *journal;               /* journal.h */
-	struct engine *engine;                 /* engine.h */
-	struct parallel *parallel;             /* parallel.h */
-	struct worker *worker;                 /* worker.h */
-	struct schema *schema;                 /* schema.h */
-	struct cleanup *cleanup;               /* cleanup.h */
-	struct domain_servers *domain_servers; /* domain_servers.h */
-	struct gauges *gauges;                 /* gauges.h */
-	struct control *control;               /* control.h */
+	struct db *db[CONFIG_DB_COUNT];          /* NULL: this site has none */
+	struct tables *tables;                   /* facts/tables.h */
+	struct directory *directory;             /* facts/directory.h */
+	struct triplets *triplets;               /* facts/triplet.h */
+	struct auto_whitelist *auto_white;       /* facts/auto_whitelist.h */
+	struct dmarc_aggregate *dmarc_aggregate; /* facts/dmarc_aggregate.h */
+	struct host_names *host_names;           /* facts/host.h */
+	struct dns *dns;                         /* common/io/dns.h */
+	struct reputations *reputations;         /* facts/reputation.h */
+	struct spf_memory *spf_memory;           /* facts/spf.h */
+	struct reservations *reservations;       /* facts/reservation.h */
+	struct instances *instances;             /* instances.h */
+	struct notifier *notifier;               /* notifier.h */
+	struct journal *journal;                 /* journal.h */
+	struct engine *engine;                   /* engine.h */
+	struct parallel *parallel;               /* parallel.h */
+	struct worker *worker;                   /* worker.h */
+	struct schema *schema;                   /* schema.h */
+	struct cleanup *cleanup;                 /* cleanup.h */
+	struct domain_servers *domain_servers;   /* domain_servers.h */
+	struct gauges *gauges;                   /* gauges.h */
+	struct control *control;                 /* control.h */
 };
 
 #endif

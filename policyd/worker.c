@@ -20,6 +20,7 @@
 #include "policyd/engine.h"
 #include "policyd/facts/auto_whitelist.h"
 #include "policyd/facts/directory.h"
+#include "policyd/facts/dmarc_aggregate.h"
 #include "policyd/facts/host.h"
 #include "policyd/facts/reputation.h"
 #include "policyd/facts/reservation.h"
@@ -73,7 +74,7 @@ struct worker {
 /* What waits to be written to each database. */
 struct writes_waiting {
 	size_t triplets, sessions, whites, refunds; /* iredapd */
-	size_t decisions;                           /* policyd */
+	size_t decisions, dmarc;                    /* policyd */
 	size_t n[CONFIG_DB_COUNT];
 };
 
@@ -94,7 +95,8 @@ count_writes(const struct worker *worker)
 	out.decisions = journal.n_waiting_decisions;
 	out.n[CONFIG_DB_IREDAPD] =
 		out.triplets + out.sessions + out.whites + out.refunds;
-	out.n[CONFIG_DB_POLICYD] = out.decisions;
+	out.dmarc = dmarc_aggregate_waiting(sources->dmarc_aggregate);
+	out.n[CONFIG_DB_POLICYD] = out.decisions + out.dmarc;
 	return out;
 }
 
@@ -121,10 +123,11 @@ static void
 tell_lost(const char *why, const struct writes_waiting *waiting)
 {
 	log_warning("%s: lost are %zu greylisting records, %zu rows of "
-		    "smtp_sessions, %zu of decision, %zu white-list entries; "
+		    "smtp_sessions, %zu of decision, %zu white-list entries, "
+		    "%zu messages for DMARC reports; "
 		    "%zu refused messages stay counted",
 		why, waiting->triplets, waiting->sessions, waiting->decisions,
-		waiting->whites, waiting->refunds);
+		waiting->whites, waiting->dmarc, waiting->refunds);
 }
 
 static void
@@ -382,6 +385,7 @@ make_sources(struct worker *worker, const struct worker_start *start)
 	sources->directory = directory_new(sources);
 	sources->triplets = triplets_new(sources);
 	sources->auto_white = auto_whitelist_new(sources);
+	sources->dmarc_aggregate = dmarc_aggregate_new(sources);
 	sources->host_names = host_names_new();
 	sources->dns = open_dns(sources->loop, sources->config);
 	sources->domain_servers = domain_servers_new(sources);
@@ -409,6 +413,7 @@ free_sources(struct sources *sources)
 	domain_servers_free(sources->domain_servers);
 	dns_free(sources->dns);
 	host_names_free(sources->host_names);
+	dmarc_aggregate_free(sources->dmarc_aggregate);
 	auto_whitelist_free(sources->auto_white);
 	triplets_free(sources->triplets);
 	directory_free(sources->directory);

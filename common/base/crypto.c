@@ -74,6 +74,12 @@ crypto_sha256_add(struct crypto_sha256 *hash, const void *bytes, size_t n)
 }
 
 void
+crypto_sha256_copy(struct crypto_sha256 *to, const struct crypto_sha256 *from)
+{
+	assert(EVP_MD_CTX_copy_ex(to->context, from->context) == 1);
+}
+
+void
 crypto_sha256_finish(struct crypto_sha256 *hash,
 	unsigned char out[CRYPTO_SHA256_SIZE])
 {

@@ -28,6 +28,9 @@ void crypto_sha256_free(struct crypto_sha256 *hash);
 /* Forgets what was added. A new one has been started. */
 void crypto_sha256_start(struct crypto_sha256 *hash);
 void crypto_sha256_add(struct crypto_sha256 *hash, const void *bytes, size_t n);
+/* Goes on in *to from where the other one has come, which is not changed. */
+void crypto_sha256_copy(struct crypto_sha256 *to,
+	const struct crypto_sha256 *from);
 /* The hash of what was added. Nothing may be added before the next start. */
 void crypto_sha256_finish(struct crypto_sha256 *hash,
 	unsigned char out[CRYPTO_SHA256_SIZE]);

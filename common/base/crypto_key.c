@@ -261,31 +261,113 @@ read_bare_rsa(const unsigned char **at, long n)
 }
 
 /* Nothing may be left over, and it has to be what it is said to be. */
-static unsigned
-rsa_bits(reader *read, struct slice bytes)
+static EVP_PKEY *
+read_rsa_with(reader *read, struct slice bytes)
 {
 	const unsigned char *at = (const unsigned char *)bytes.ptr;
 	EVP_PKEY *key = read(&at, (long)bytes.len);
 	enum crypto_key_type type;
-	unsigned bits = 0;
 
 	if (key != NULL && at == (const unsigned char *)bytes.ptr + bytes.len &&
 		type_of(key, &type) && type == CRYPTO_KEY_RSA)
-		bits = bits_of(key);
+		return key;
 	EVP_PKEY_free(key);
-	return bits;
+	return NULL;
+}
+
+/* NULL: it is none. */
+static EVP_PKEY *
+read_rsa(struct slice bytes)
+{
+	EVP_PKEY *key = read_rsa_with(read_info, bytes);
+
+	if (key == NULL)
+		key = read_rsa_with(read_bare_rsa, bytes);
+	crypto_forget_errors();
+	return key;
 }
 
 unsigned
 crypto_public_bits(enum crypto_key_type type, struct slice bytes)
 {
+	EVP_PKEY *key;
 	unsigned bits;
 
 	if (type == CRYPTO_KEY_ED25519)
 		return bytes.len == ED25519_SIZE ? ED25519_BITS : 0;
-	bits = rsa_bits(read_info, bytes);
-	if (bits == 0)
-		bits = rsa_bits(read_bare_rsa, bytes);
-	crypto_forget_errors();
+	key = read_rsa(bytes);
+	bits = key == NULL ? 0 : bits_of(key);
+	EVP_PKEY_free(key);
 	return bits;
+}
+
+size_t
+crypto_public_info(struct slice bytes, unsigned char *out, size_t size)
+{
+	EVP_PKEY *key = read_rsa(bytes);
+	const int n = key == NULL ? 0 : i2d_PUBKEY(key, NULL);
+	const bool fits = n > 0 && (size_t)n <= size;
+
+	if (fits)
+		assert(i2d_PUBKEY(key, &out) == n);
+	EVP_PKEY_free(key);
+	return fits ? (size_t)n : 0;
+}
+
+static bool
+verify_rsa(EVP_PKEY *key, const unsigned char *hash, struct slice signature)
+{
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
+	bool is_valid;
+
+	assert(context != NULL);
+	is_valid =
+		EVP_PKEY_verify_init(context) == 1 &&
+		EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1 &&
+		EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1 &&
+		EVP_PKEY_verify(context, (const unsigned char *)signature.ptr,
+			signature.len, hash, CRYPTO_SHA256_SIZE) == 1;
+	EVP_PKEY_CTX_free(context);
+	return is_valid;
+}
+
+static bool
+verify_ed25519(EVP_PKEY *key, const unsigned char *hash, struct slice signature)
+{
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	bool is_valid;
+
+	assert(context != NULL);
+	is_valid =
+		EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) == 1 &&
+		EVP_DigestVerify(context, (const unsigned char *)signature.ptr,
+			signature.len, hash, CRYPTO_SHA256_SIZE) == 1;
+	EVP_MD_CTX_free(context);
+	return is_valid;
+}
+
+static EVP_PKEY *
+read_ed25519(struct slice bytes)
+{
+	if (bytes.len != ED25519_SIZE)
+		return NULL;
+	return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL,
+		(const unsigned char *)bytes.ptr, bytes.len);
+}
+
+bool
+crypto_public_verify(enum crypto_key_type type, struct slice bytes,
+	const unsigned char hash[CRYPTO_SHA256_SIZE], struct slice signature)
+{
+	EVP_PKEY *key =
+		type == CRYPTO_KEY_RSA ? read_rsa(bytes) : read_ed25519(bytes);
+	bool is_valid = false;
+
+	if (key != NULL)
+		is_valid = type == CRYPTO_KEY_RSA
+				   ? verify_rsa(key, hash, signature)
+				   : verify_ed25519(key, hash, signature);
+	EVP_PKEY_free(key);
+	crypto_forget_errors();
+	return is_valid;
 }

@@ -67,5 +67,16 @@ size_t crypto_key_sign(const struct crypto_key *key,
  * has; for RSA the bare RSAPublicKey of RFC 8017 will do, too. 0: it is none.
  */
 unsigned crypto_public_bits(enum crypto_key_type type, struct slice bytes);
+/*
+ * Whether it made a signature as crypto_key_sign() does. False also for what
+ * is no key.
+ */
+bool crypto_public_verify(enum crypto_key_type type, struct slice bytes,
+	const unsigned char hash[CRYPTO_SHA256_SIZE], struct slice signature);
+/*
+ * A key of RSA in the form that crypto_key_public() has. Returns its length, 0
+ * if it is none, or is longer than size bytes.
+ */
+size_t crypto_public_info(struct slice bytes, unsigned char *out, size_t size);
 
 #endif

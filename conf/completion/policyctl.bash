@@ -47,6 +47,8 @@ throttle reset
 throttle fix-priorities:--dry-run
 spf check:--ip --helo --sender --resolver --timeout --explain
 dmarc check:--from --spf --dkim --resolver --timeout --explain
+dmarc list:--limit
+dmarc report:--day --output
 srs encode
 srs decode
 srs keys

@@ -107,6 +107,11 @@ static const struct probe probes[] = {
 	{ CONFIG_DB_POLICYD, "access",
 	  "direction, account, address, wb, expires_at, author, reason,"
 	  " created_at", "account", "siud", NULL },
+	{ CONFIG_DB_POLICYD, "dmarc_aggregate",
+	  "row_key, day, policy_domain, record, source_ip, header_from,"
+	  " envelope_from, envelope_to, disposition, dkim_aligned, spf_aligned,"
+	  " override_type, override_comment, spf_result, spf_domain,"
+	  " spf_is_helo, dkim, n", "policy_domain", "siud", "dmarc" },
 };
 /* clang-format on */
 

@@ -29,11 +29,17 @@ enum setting_id {
 	SETTING_SPF_FIRST,
 	SETTING_SPF_LAST = SETTING_SPF_FIRST + 2 * SPF_CASE_COUNT - 1,
 	SETTING_SPF_HELO_FAIL,
+	/* One for each enum dmarc_case. */
+	SETTING_DMARC_FIRST,
+	SETTING_DMARC_LAST = SETTING_DMARC_FIRST + DMARC_CASE_COUNT - 1,
+	SETTING_DMARC_FORCE_REJECT,
 	SETTING_COUNT
 };
 
 #define SETTING_SPF(which)        ((size_t)SETTING_SPF_FIRST + (which))
 #define SETTING_SPF_SENDER(which) (SETTING_SPF(which) + SPF_CASE_COUNT)
+
+#define SETTING_DMARC(which) ((size_t)SETTING_DMARC_FIRST + (which))
 
 #define SETTING_MODE(rule)     ((size_t)2 * (rule))
 #define SETTING_ON_ERROR(rule) ((size_t)2 * (rule) + 1)
@@ -59,7 +65,12 @@ enum setting_id {
 				     { SPF_ACTION_WORDS, "recipient" } }
 #define SPF_ACTION_RECIPIENT (SPF_ACTION_NOTHING + 1)
 
-#define WORDS_MAX 5
+/* In the order of enum dmarc_action. */
+#define DMARC_NAME(which, name)                            \
+	[SETTING_DMARC_FIRST + (which)] = { "dmarc." name, \
+		{ "reject", "defer", "hold", "header", "report" } }
+
+#define WORDS_MAX 6
 #define FIRST_OWN SETTING_CHECK_FORGED_SENDER /* not one of every rule */
 
 static const struct {
@@ -89,6 +100,12 @@ static const struct {
 	SPF_NAME(SPF_CASE_TEMPERROR, "temperror"),
 	SPF_NAME(SPF_CASE_PERMERROR, "permerror"),
 	[SETTING_SPF_HELO_FAIL] = { "spf.helo_fail", { SPF_ACTION_WORDS } },
+	DMARC_NAME(DMARC_CASE_REJECT, "reject"),
+	DMARC_NAME(DMARC_CASE_QUARANTINE, "quarantine"),
+	DMARC_NAME(DMARC_CASE_TEMPERROR, "temperror"),
+	DMARC_NAME(DMARC_CASE_BAD_FROM, "bad_from"),
+	[SETTING_DMARC_FORCE_REJECT] = { "dmarc.force_reject",
+		{ "no", "yes" } },
 };
 
 static size_t
@@ -343,7 +360,12 @@ configured_word(const struct config *config, size_t id)
 		return config->wblist.whitelist_needs_spf;
 	case SETTING_SPF_HELO_FAIL:
 		return (int)config->spf.helo_fail;
+	case SETTING_DMARC_FORCE_REJECT:
+		return false; /* the list of the file is the rule's business */
 	default:
+		if (id >= SETTING_DMARC_FIRST && id <= SETTING_DMARC_LAST)
+			return (int)
+				config->dmarc.action[id - SETTING_DMARC_FIRST];
 		if (id >= SETTING_SPF_FIRST && id <= SETTING_SPF_LAST)
 			return configured_spf_action(config,
 				id - SETTING_SPF_FIRST);
@@ -374,6 +396,58 @@ take_sender_words(const struct request *req, const struct setting_table *table,
 		if (word != SPF_ACTION_RECIPIENT)
 			out->spf_action[i] = (enum spf_action)word;
 	}
+}
+
+/* Of whom From: names: whose domain it is says who may use it. */
+static void
+take_author_words(const struct request *req, const struct setting_table *table,
+	struct setting *out)
+{
+	struct slice forms[ADDRESS_FORMS_MAX];
+	struct effective effective;
+
+	if (req->n_authors == 0)
+		return;
+	resolve(table, forms,
+		address_forms(req->arena, &req->authors[0], forms), &effective);
+	out->dmarc_force_reject =
+		word_or(&effective, SETTING_DMARC_FORCE_REJECT, false) != 0;
+}
+
+static void
+take_dmarc_words(const struct request *req, const struct setting_table *table,
+	const struct address *recipient, struct dmarc_setting *out)
+{
+	/* Not in the request's: there may be a thousand recipients. */
+	struct arena *arena = arena_new(REQUEST_ARENA_MAX);
+	struct slice forms[ADDRESS_FORMS_MAX];
+	struct effective effective;
+
+	resolve(table, forms, address_forms(arena, recipient, forms),
+		&effective);
+	for (size_t i = 0; i < DMARC_CASE_COUNT; i++)
+		out->action[i] =
+			(enum dmarc_action)word_or(&effective, SETTING_DMARC(i),
+				configured_word(req->config, SETTING_DMARC(i)));
+	arena_free(arena);
+}
+
+/* Each recipient has its own: they are of different domains. */
+static void
+take_recipients_words(const struct request *req,
+	const struct setting_table *table, struct setting *out)
+{
+	struct dmarc_setting *settings;
+
+	if (req->stage != STAGE_MESSAGE)
+		return;
+	settings = arena_new_array(req->arena, req->n_recipients,
+		struct dmarc_setting);
+	for (size_t i = 0; i < req->n_recipients; i++)
+		take_dmarc_words(req, table, &req->recipients[i], &settings[i]);
+	out->dmarc = settings;
+	out->n_dmarc = req->n_recipients;
+	take_author_words(req, table, out);
 }
 
 static void
@@ -417,6 +491,7 @@ load(struct fact *fact)
 	out = arena_new_object(req->arena, struct setting);
 	take_words(word, out);
 	take_sender_words(req, table, out);
+	take_recipients_words(req, table, out);
 	fact_known(fact, out);
 }
 
@@ -424,6 +499,20 @@ static void
 cancel(struct fact *fact)
 {
 	tables_forget(fact->facts->sources->tables, fact);
+}
+
+/* Of the first recipient, as everything else. */
+static void
+describe_dmarc(const struct setting *setting, struct str *json)
+{
+	for (size_t i = 0; setting->n_dmarc > 0 && i < DMARC_CASE_COUNT; i++)
+		str_printf(json, "\"%s\":\"%s\",", names[SETTING_DMARC(i)].name,
+			names[SETTING_DMARC(i)]
+				.words[setting->dmarc[0].action[i]]);
+	if (setting->n_dmarc > 0)
+		str_printf(json, "\"%s\":\"%s\",",
+			names[SETTING_DMARC_FORCE_REJECT].name,
+			setting->dmarc_force_reject ? "yes" : "no");
 }
 
 static void
@@ -458,6 +547,7 @@ describe(const void *value, struct str *json)
 	str_printf(json, "\"%s\":\"%s\",",
 		names[SETTING_WHITELIST_NEEDS_SPF].name,
 		setting->whitelist_needs_spf ? "yes" : "no");
+	describe_dmarc(setting, json);
 	str_printf(json, "\"throttle.over_limit\":\"%s\",",
 		setting->throttle_defer ? "defer" : "reject");
 	str_printf(json, "\"greylisting.tell_delay\":\"%s\"}",
@@ -483,6 +573,7 @@ static bool
 is_in_the_file(size_t id)
 {
 	return id != SETTING_THROTTLE_COUNT && id != SETTING_MAY_SEND_AS &&
+	       id != SETTING_DMARC_FORCE_REJECT &&
 	       (id < SETTING_SPF_SENDER(0) || id > SETTING_SPF_LAST);
 }
 

@@ -21,6 +21,9 @@
  *		reject | defer | header | nothing
  *	spf.sender_fail, and so on: the same for the sender's account, or
  *		recipient, which leaves it to the recipient's
+ *	dmarc.reject, dmarc.quarantine, dmarc.temperror, dmarc.bad_from
+ *		reject | defer | hold | header | report
+ *	dmarc.force_reject	no | yes	of the account in From:
  */
 
 #include "policyd/config.h"
@@ -31,6 +34,11 @@
 enum send_as { SEND_AS_OWN, SEND_AS_DOMAIN, SEND_AS_ANY };
 
 enum throttle_count { THROTTLE_COUNT_USER, THROTTLE_COUNT_DOMAIN };
+
+/* What is in force for one recipient. */
+struct dmarc_setting {
+	enum dmarc_action action[DMARC_CASE_COUNT];
+};
 
 /* What is in force for the party of a request (request_party()). */
 struct setting {
@@ -43,6 +51,10 @@ struct setting {
 	bool whitelist_needs_spf;
 	enum spf_action spf_action[SPF_CASE_COUNT]; /* the sender's, or ours */
 	enum spf_action spf_helo_fail;
+	/* At MESSAGE: for each of req->recipients. */
+	const struct dmarc_setting *dmarc;
+	size_t n_dmarc;
+	bool dmarc_force_reject; /* of the author; not that of the file */
 };
 
 extern const struct fact_kind fact_kind_setting;

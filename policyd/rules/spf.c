@@ -12,6 +12,7 @@
 #include "common/mail/received_spf.h"
 #include "policyd/facts/host.h"
 #include "policyd/facts/setting.h"
+#include "policyd/name_list.h"
 #include "policyd/rule.h"
 
 /* A reply line holds 512 bytes, code and all. */
@@ -36,35 +37,11 @@ is_stranger(const struct request *req)
 	       req->client.family != IP_NONE;
 }
 
-/* --- who is not checked ------------------------------------------------- */
-
-/* The name that Postfix has verified: it leads back to the client. */
-static bool
-is_named(struct slice name, struct slice item)
-{
-	if (slice_starts(item, SLICE(".")))
-		return name.len > item.len &&
-		       slice_case_eq(slice_from(name, name.len - item.len),
-			       item);
-	return slice_case_eq(name, item);
-}
-
 static bool
 is_skipped(const struct request *req)
 {
-	const struct config_list *skip = &req->config->spf.skip;
-	const struct slice name = req->attribute[ATTRIBUTE_client_name];
-	struct network network;
-
-	for (size_t i = 0; i < skip->n; i++) {
-		const struct slice item = slice_of(skip->items[i]);
-
-		if (network_parse(item, &network, NULL)
-				? network_contains(&network, &req->client)
-				: is_named(name, item))
-			return true;
-	}
-	return false;
+	return name_list_has_client(&req->config->spf.skip, &req->client,
+		req->attribute[ATTRIBUTE_client_name]);
 }
 
 /* --- what is done ------------------------------------------------------- */

@@ -1,4 +1,5 @@
-"""What signing with DKIM costs, beside what OpenSSL says of the same keys."""
+"""What signing with DKIM costs, beside what OpenSSL says of the same keys; and
+what verifying costs."""
 
 import json
 import os
@@ -12,6 +13,7 @@ from rows import Row, per_second
 from servers import Failure
 
 SIGN = os.path.join(BUILD, "tests/bench/sign")
+VERIFY = os.path.join(BUILD, "tests/bench/verify")
 SECONDS = 2
 TIMEOUT_SECONDS = 120
 
@@ -22,9 +24,9 @@ KINDS = (("rsa", "rsa2048", r"\+F2:\d+:2048:([\d.]+):"),
          ("ed25519", "ed25519", r"\+F6:\d+:253:[^:]*:([\d.]+):"))
 
 
-def sign(kind):
+def sign(kind, program=SIGN):
     """Messages a second of processor time."""
-    done = subprocess.run([SIGN, kind, str(SECONDS)], capture_output=True,
+    done = subprocess.run([program, kind, str(SECONDS)], capture_output=True,
                           text=True, timeout=TIMEOUT_SECONDS, check=True)
     return json.loads(done.stdout)["per_second"]
 
@@ -62,3 +64,8 @@ def signing(bench):
                   all=ours[kind], openssl=theirs[kind])
     yield Row("   with both of them",
               per_second(statistics.median(ours["both"])), all=ours["both"])
+    for kind in ours:
+        rates = [sign(kind, VERIFY) for _ in range(bench.counts.rounds)]
+        yield Row("   verified, signed with " + (
+                      "both of them" if kind == "both" else kind),
+                  per_second(statistics.median(rates)), all=rates)

@@ -72,6 +72,10 @@ begin(struct session *session, struct slice line)
 	(void)session_connect(session, &client);
 }
 
+/* Of the key in RFC 8463, A.2. */
+static const char record[] =
+	"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+
 static void
 happen(struct session *session, char what, struct slice text, size_t *n_fields)
 {
@@ -98,6 +102,15 @@ happen(struct session *session, char what, struct slice text, size_t *n_fields)
 	case 'e':
 		end_message(session, *n_fields);
 		*n_fields = 0;
+		break;
+	case 'n':
+		session_header_end(session);
+		break;
+	case 'b':
+		(void)session_body(session, text);
+		break;
+	case 'k':
+		fake_milter.record = record;
 		break;
 	case 'a':
 		session_abort(session);

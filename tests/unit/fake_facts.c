@@ -7,6 +7,7 @@
 #include "policyd/facts/access_lists.h"
 #include "policyd/facts/auto_whitelist.h"
 #include "policyd/facts/directory.h"
+#include "policyd/facts/dmarc_aggregate.h"
 #include "policyd/facts/domains.h"
 #include "policyd/facts/greylist_lists.h"
 #include "policyd/facts/host.h"
@@ -222,6 +223,31 @@ effect_auto_whitelist(struct verdict *out, const struct auto_whites *whites)
 {
 	(void)whites;
 	effect_add(out, "whites", write_down, "whites");
+}
+
+const char *
+dmarc_override_name(enum dmarc_override override)
+{
+	static const char *const names[] = {
+		[DMARC_OVERRIDE_NONE] = "",
+		[DMARC_OVERRIDE_TRUSTED_FORWARDER] = "trusted_forwarder",
+		[DMARC_OVERRIDE_LOCAL_POLICY] = "local_policy",
+		[DMARC_OVERRIDE_OTHER] = "other",
+	};
+
+	return names[override];
+}
+
+/* As "DISPOSITION TYPE". */
+void
+effect_dmarc_seen(struct verdict *out, const struct request *req,
+	const struct authentication *of, const struct dmarc_seen *seen)
+{
+	(void)of;
+	effect_add(out, "dmarc", write_down,
+		arena_printf(req->arena, "%s %s",
+			dmarc_policy_name(seen->disposition),
+			dmarc_override_name(seen->override)));
 }
 
 void

@@ -6,6 +6,8 @@
 
 #include "common/base/mem.h"
 #include "common/io/loop.h"
+#include "milter/facts_dkim.h"
+#include "milter/facts_dmarc.h"
 #include "milter/facts_keys.h"
 
 struct fake_milter fake_milter;
@@ -30,6 +32,7 @@ fake_milter_begin(void)
 		.is_admitted = true,
 		.is_answered = true,
 		.result = SPF_PASS,
+		.dmarc = DMARC_PASS,
 		.answer = "action=DUNNO\n",
 	};
 	fake_milter.settings.signing.fields =
@@ -175,6 +178,76 @@ facts_keys_read(struct facts_keys *call)
 	return &call->answer;
 }
 
+static void
+begin_record(struct bridge_call *call)
+{
+	struct facts_record *record = (struct facts_record *)call;
+
+	fake_milter.n_open++;
+	record->record.status = fake_milter.record == NULL ? DKIM_RECORD_ABSENT
+							   : DKIM_RECORD_FOUND;
+	record->record.text = slice_of(fake_milter.record);
+	if (fake_milter.is_answered)
+		bridge_answer(call);
+}
+
+struct facts_record *
+facts_ask_record(struct milter_facts *facts, const char *name,
+	struct slice domain)
+{
+	static const struct bridge_kind kind = { begin_record, end };
+	struct facts_record *record = x_new(struct facts_record);
+
+	(void)facts;
+	(void)domain;
+	note("%s; ", name);
+	bridge_ask(&record->call, &kind, NULL);
+	return record;
+}
+
+/* "dmarc FROM RESULT DOMAIN +RESULT DOMAIN; ": of SPF, and of signatures */
+static void
+note_dmarc(const struct dmarc_input *input)
+{
+	note("dmarc %.*s %s %.*s", SLICE_ARG(input->from),
+		spf_result_name(input->spf), SLICE_ARG(input->spf_domain));
+	for (size_t i = 0; i < input->n_dkim; i++)
+		note(" +%s %.*s", dmarc_auth_name(input->dkim[i].result),
+			SLICE_ARG(input->dkim[i].domain));
+	note("; ");
+}
+
+static void
+begin_dmarc(struct bridge_call *call)
+{
+	struct facts_dmarc *dmarc = (struct facts_dmarc *)call;
+
+	fake_milter.n_open++;
+	if (!fake_milter.is_answered)
+		return;
+	dmarc->result = fake_milter.dmarc;
+	dmarc->requested = DMARC_POLICY_REJECT;
+	if (dmarc->result == DMARC_FAIL)
+		dmarc->policy = DMARC_POLICY_REJECT;
+	dmarc->policy_domain = SLICE("example.org");
+	dmarc->record = SLICE("v=DMARC1; p=reject");
+	dmarc->is_spf_aligned = dmarc->input.spf == SPF_PASS;
+	bridge_answer(call);
+}
+
+struct facts_dmarc *
+facts_ask_dmarc(struct milter_facts *facts, const struct dmarc_input *input)
+{
+	static const struct bridge_kind kind = { begin_dmarc, end };
+	struct facts_dmarc *dmarc = x_new(struct facts_dmarc);
+
+	(void)facts;
+	note_dmarc(input);
+	dmarc->input.spf = input->spf;
+	bridge_ask(&dmarc->call, &kind, NULL);
+	return dmarc;
+}
+
 void
 facts_tell(struct milter_facts *facts, const struct facts_report *report)
 {
@@ -213,6 +286,9 @@ facts_ask_message(struct milter_facts *facts,
 	(void)timeout_ms;
 	fake_milter.n_questions++;
 	fake_milter.question = *question;
+	fake_milter.question.more = SLICE("");
+	(void)snprintf(fake_milter.more, sizeof(fake_milter.more), "%.*s",
+		SLICE_ARG(question->more));
 	bridge_ask(&message->call, &kind, NULL);
 	return message;
 }

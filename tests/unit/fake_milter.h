@@ -14,18 +14,21 @@ struct fake_milter {
 	bool is_admitted, is_trusted;
 	bool is_answered; /* questions to the DNS */
 	enum spf_result result;
+	enum dmarc_result dmarc; /* of a record p=reject */
+	const char *record;      /* of each key; NULL: there is none */
 	/* Keys; their domain is the one that is asked for. */
 	bool has_keys, are_keys_late, are_keys_failed;
 	const struct crypto_key *rsa, *ed25519; /* NULL: they do not work */
 	const char *answer;                     /* of the rules; "" for none */
 	/* what happened */
-	char asked[1024];         /* "helo sender; ", "client; " */
+	char asked[1024];         /* "helo sender; ", "client; ", and so on */
 	unsigned n_open;          /* calls that were not released */
 	unsigned n_taken_back;    /* released without an answer */
 	struct facts_report told; /* the last report */
 	unsigned n_told;
 	/* The last about a message: valid until that is over. */
 	struct facts_message_question question;
+	char more[2048]; /* of it, cut; question.more is gone */
 	unsigned n_questions;
 };
 

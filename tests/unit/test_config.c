@@ -233,6 +233,10 @@ static const struct {
 	{ "duration without unit", "[greylisting]\nblock_expire = 15\n", 2,
 		"[greylisting] block_expire: \"15\" has no unit: write 500ms, "
 		"30s, 15m, 12h or 30d" },
+	{ "DMARC: not a domain",
+		"[dmarc]\nforce_reject = .a.example, 192.0.2.1\n", 2,
+		"[dmarc] force_reject: \"192.0.2.1\" is not a domain such as "
+		"example.com, or .example.com" },
 	{ "SPF: not a client", "[spf]\nskip = 192.0.2.0/24 .a.example mx\n", 2,
 		"[spf] skip: \"mx\" is not a network, a name such as "
 		"mx.example.net, or .example.net" },

@@ -330,6 +330,61 @@ START_TEST(public_keys_of_others_are_measured)
 }
 END_TEST
 
+/* Each with the key of the other kind, too. */
+START_TEST(others_verify_what_is_signed)
+{
+	const char *err;
+	struct crypto_key *key = crypto_key_read(
+		slice_of(_i == 0 ? RFC8463_RSA_KEY : RFC8463_ED25519_KEY),
+		&err);
+	const struct slice public = crypto_key_public(key);
+	const enum crypto_key_type type = crypto_key_type(key);
+	const enum crypto_key_type other =
+		type == CRYPTO_KEY_RSA ? CRYPTO_KEY_ED25519 : CRYPTO_KEY_RSA;
+	unsigned char hash[CRYPTO_SHA256_SIZE] = "abc";
+	unsigned char bytes[CRYPTO_SIGNATURE_MAX];
+	struct slice signature = { (const char *)bytes,
+		crypto_key_sign(key, hash, bytes) };
+
+	ck_assert(crypto_public_verify(type, public, hash, signature));
+	ck_assert(!crypto_public_verify(other, public, hash, signature));
+	ck_assert(!crypto_public_verify(type, SLICE(""), hash, signature));
+	ck_assert(!crypto_public_verify(type, public, hash, SLICE("")));
+	signature.len--;
+	ck_assert(!crypto_public_verify(type, public, hash, signature));
+	signature.len++;
+	bytes[0] ^= 1;
+	ck_assert(!crypto_public_verify(type, public, hash, signature));
+	bytes[0] ^= 1;
+	hash[0] ^= 1;
+	ck_assert(!crypto_public_verify(type, public, hash, signature));
+	crypto_key_free(key);
+}
+END_TEST
+
+START_TEST(a_bare_key_becomes_an_info)
+{
+	unsigned char bare[1024], info[1024], made[1024];
+	size_t n_bare, n_info;
+
+	ck_assert(crypto_unbase64(slice_of(RFC6376_BARE), bare, sizeof(bare),
+		&n_bare));
+	ck_assert(crypto_unbase64(slice_of(RFC6376_PUBLIC), info, sizeof(info),
+		&n_info));
+	ck_assert_uint_eq(
+		crypto_public_info((struct slice){ (char *)bare, n_bare }, made,
+			sizeof(made)),
+		n_info);
+	ck_assert_mem_eq(made, info, n_info);
+	ck_assert_uint_eq(
+		crypto_public_info((struct slice){ (char *)bare, n_bare }, made,
+			n_info - 1),
+		0);
+	ck_assert_uint_eq(crypto_public_info(SLICE("a"), made, sizeof(made)),
+		0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -349,6 +404,8 @@ main(void)
 	tcase_add_test(tcase, keys_are_made);
 	tcase_add_loop_test(tcase, public_keys_of_others_are_measured, 0,
 		N(publics));
+	tcase_add_loop_test(tcase, others_verify_what_is_signed, 0, 2);
+	tcase_add_test(tcase, a_bare_key_becomes_an_info);
 	srunner_run_all(runner, CK_ENV);
 	n_failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -83,12 +83,127 @@ START_TEST(asks_as_soon_as_it_knows_what)
 	ck_assert_str_eq(out.results.ptr,
 		" mx.example.com;\n spf=pass smtp.mailfrom=a@example.net;"
 		"\n spf=pass smtp.helo=h.example;"
+		"\n dkim=none;"
 		"\n iprev=pass policy.iprev=192.0.2.1");
 	ck_assert_uint_eq(fake_milter.n_told, 1);
 	ck_assert_str_eq(fake_milter.told.queue_id, "4711");
 	ck_assert_str_eq(fake_milter.told.sender, "a@example.net");
 	ck_assert_str_eq(fake_milter.told.spf, "pass");
 	ck_assert_str_eq(fake_milter.told.action, "accept");
+}
+END_TEST
+
+/* DMARC is asked ahead as if all passed, and then as it is. */
+START_TEST(asks_for_dmarc_ahead)
+{
+	fake_milter.result = SPF_SOFTFAIL;
+	fake_milter.dmarc = DMARC_FAIL;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_helo(session, SLICE("H.example"));
+	mail_from(SLICE("a@Example.net"), "");
+	session_header(session, SLICE("from"), SLICE(" A <a@example.ORG>"));
+	session_header_end(session);
+	ck_assert_str_eq(fake_milter.asked,
+		"H.example a@Example.net; H.example ; "
+		"dmarc example.org pass example.net; ");
+	ck_assert_str_eq(end_message().results.ptr,
+		" mx.example.com;\n spf=softfail smtp.mailfrom=a@Example.net;"
+		"\n spf=softfail smtp.helo=H.example;"
+		"\n dkim=none;"
+		"\n dmarc=fail header.from=example.org polrec.p=reject;"
+		"\n iprev=pass policy.iprev=192.0.2.1");
+	ck_assert_str_eq(fake_milter.asked,
+		"H.example a@Example.net; H.example ; "
+		"dmarc example.org pass example.net; "
+		"dmarc example.org softfail example.net; ");
+}
+END_TEST
+
+START_TEST(dmarc_of_the_null_sender_is_of_helo)
+{
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_helo(session, SLICE("h.example"));
+	mail_from(SLICE(""), "");
+	session_header(session, SLICE("From"), SLICE(" a@example.org"));
+	session_header_end(session);
+	(void)end_message();
+	ck_assert_str_eq(fake_milter.asked,
+		"h.example ; dmarc example.org pass h.example; "
+		"dmarc example.org pass h.example; ");
+}
+END_TEST
+
+/* What the rule dmarc goes by, and what it says. */
+START_TEST(tells_the_rules_of_dmarc)
+{
+	fake_milter.result = SPF_SOFTFAIL;
+	fake_milter.dmarc = DMARC_FAIL;
+	fake_milter.answer =
+		"action=DUNNO\ndmarc_override=local_policy a setting\n";
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_helo(session, SLICE("h.example"));
+	mail_from(SLICE("a@example.net"), "");
+	session_header(session, SLICE("From"), SLICE(" a@example.org"));
+	session_header_end(session);
+	ck_assert_str_eq(end_message().results.ptr,
+		" mx.example.com;\n spf=softfail smtp.mailfrom=a@example.net;"
+		"\n spf=softfail smtp.helo=h.example;\n dkim=none;"
+		"\n dmarc=fail (local_policy a setting) "
+		"header.from=example.org polrec.p=reject;"
+		"\n iprev=pass policy.iprev=192.0.2.1");
+	ck_assert_str_eq(fake_milter.more, "dmarc_domain=example.org\n"
+					   "dmarc_result=fail\n"
+					   "dmarc_policy=reject\n"
+					   "dmarc_requested=reject\n"
+					   "dmarc_policy_domain=example.org\n"
+					   "dmarc_record=v=DMARC1; p=reject\n"
+					   "dmarc_dkim_aligned=no\n"
+					   "dmarc_spf_aligned=no\n"
+					   "spf_result=softfail\n"
+					   "spf_domain=example.net\n"
+					   "spf_is_helo=no\n");
+}
+END_TEST
+
+/* Nothing is looked at that has no domain, or of which it is not known. */
+START_TEST(dmarc_needs_one_domain)
+{
+	static const char *const fields[][2] = { { NULL, NULL },
+		{ " a@example.org", " a@example.org" },
+		{ " a@example.org, b@example.net", NULL },
+		{ " nobody", NULL } };
+
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	session_helo(session, SLICE("h.example"));
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		mail_from(SLICE(""), "");
+		for (size_t j = 0; j < 2 && fields[i][j] != NULL; j++)
+			session_header(session, SLICE("From"),
+				slice_of(fields[i][j]));
+		session_header_end(session);
+		(void)end_message();
+		ck_assert_str_eq(fake_milter.asked, "h.example ; ");
+	}
+}
+END_TEST
+
+START_TEST(dmarc_may_come_too_late)
+{
+	fake_milter.is_answered = false;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	mail_from(SLICE("a@example.net"), "");
+	session_header(session, SLICE("From"), SLICE(" a@example.org"));
+	session_header_end(session);
+	ck_assert_str_eq(end_message().results.ptr,
+		" mx.example.com;\n spf=temperror (not known in time) "
+		"smtp.mailfrom=a@example.net;"
+		"\n dkim=none;"
+		"\n dmarc=temperror reason=\"not known in time\" "
+		"header.from=example.org;"
+		"\n iprev=pass policy.iprev=192.0.2.1");
+	ck_assert(fake_milter.told.was_late);
+	session_abort(session);
+	ck_assert_uint_eq(fake_milter.n_taken_back, 3);
 }
 END_TEST
 
@@ -116,6 +231,7 @@ START_TEST(asks_for_names_that_postfix_has_not)
 		mail_from(SLICE(""), "");
 		ck_assert_str_eq(end_message().results.ptr,
 			" mx.example.com;"
+			"\n dkim=none;"
 			"\n iprev=permerror policy.iprev=192.0.2.1");
 		ck_assert_str_eq(fake_milter.asked, "client; ");
 	}
@@ -125,7 +241,7 @@ START_TEST(asks_for_names_that_postfix_has_not)
 	ck_assert_int_eq(connect_as("192.0.2.1", "unknown"), SESSION_SERVE);
 	mail_from(SLICE(""), "");
 	ck_assert_str_eq(end_message().results.ptr,
-		" mx.example.com;\n iprev=temperror policy.iprev=192.0.2.1");
+		" mx.example.com;\n dkim=none;\n iprev=temperror policy.iprev=192.0.2.1");
 	ck_assert(fake_milter.told.was_late);
 }
 END_TEST
@@ -152,6 +268,7 @@ START_TEST(waits_at_the_end_only_and_not_for_ever)
 	ck_assert_str_eq(end_message().results.ptr,
 		" mx.example.com;\n spf=temperror (not known in time) "
 		"smtp.mailfrom=a@example.net;"
+		"\n dkim=none;"
 		"\n iprev=pass policy.iprev=192.0.2.1");
 	ck_assert(fake_milter.told.was_late);
 	ck_assert_str_eq(fake_milter.told.spf, "late");
@@ -271,6 +388,181 @@ START_TEST(asks_nothing_without_an_address)
 	mail_from(SLICE("a@example.net"), "");
 	ck_assert_str_eq(fake_milter.asked, "");
 	ck_assert_str_eq(end_message().results.ptr, " mx.example.com; none");
+}
+END_TEST
+
+/* --- signatures --------------------------------------------------------- */
+
+#define ED25519_RECORD \
+	"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+#define VERIFIED                                                          \
+	" header.d=football.example.com header.i=@football.example.com\n" \
+	" header.s=brisbane header.a=ed25519-sha256 header.b=\"/gCrinpc\";"
+#define JUDGED                                                             \
+	"\n dmarc=pass header.from=football.example.com polrec.p=reject\n" \
+	" polrec.domain=example.org;"                                      \
+	"\n iprev=pass policy.iprev=192.0.2.1"
+#define UNJUDGED                                          \
+	"\n dmarc=temperror reason=\"not known in time\"" \
+	" header.from=football.example.com;"              \
+	"\n iprev=pass policy.iprev=192.0.2.1"
+
+/* RFC 8463, A.3. */
+static const char *const signed_fields[][2] = {
+	{ "DKIM-Signature",
+		" v=1; a=ed25519-sha256; c=relaxed/relaxed;\n"
+		" d=football.example.com; i=@football.example.com;\n"
+		" q=dns/txt; s=brisbane; t=1528637909; h=from : to :\n"
+		" subject : date : message-id : from : subject : date;\n"
+		" bh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;\n"
+		" b=/gCrinpcQOoIfuHNQIbq4pgh9kyIK3AQUdt9OdqQehSwhEIug4D11Bus"
+		"\n Fa3bT3FY5OsU7ZbnKELq+eXdp1Q1Dw==" },
+	{ "From", " Joe SixPack <joe@football.example.com>" },
+	{ "To", " Suzie Q <suzie@shopping.example.net>" },
+	{ "Subject", " Is dinner ready?" },
+	{ "Date", " Fri, 11 Jul 2003 21:00:37 -0700 (PDT)" },
+	{ "Message-ID", " <20030712040037.46341.5F8J@football.example.com>" },
+};
+#define SIGNED_BODY                                      \
+	"Hi.\r\n\r\n"                                    \
+	"We lost the game.  Are you hungry yet?\r\n\r\n" \
+	"Joe.\r\n"
+
+/* Whether the body was wanted. */
+static bool
+tell_signed(const char *body)
+{
+	fake_milter.settings.header_bytes = 10000;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	mail_from(SLICE(""), "");
+	for (size_t i = 0; i < sizeof(signed_fields) / sizeof(signed_fields[0]);
+		i++)
+		session_header(session, slice_of(signed_fields[i][0]),
+			slice_of(signed_fields[i][1]));
+	session_header_end(session);
+	return session_body(session, slice_of(body));
+}
+
+START_TEST(says_who_has_signed)
+{
+	fake_milter.record = ED25519_RECORD;
+	ck_assert(tell_signed(SIGNED_BODY));
+	ck_assert_str_eq(fake_milter.asked,
+		"brisbane._domainkey.football.example.com; "
+		"dmarc football.example.com pass  +pass football.example.com; ");
+	ck_assert_str_eq(end_message().results.ptr,
+		" mx.example.com;\n dkim=pass (256-bit key)"
+		" header.d=football.example.com\n"
+		" header.i=@football.example.com header.s=brisbane"
+		" header.a=ed25519-sha256\n header.b=\"/gCrinpc\";" JUDGED);
+	ck_assert_str_eq(fake_milter.told.dkim, "pass:football.example.com");
+	ck_assert_str_eq(fake_milter.told.arc, "");
+	ck_assert(
+		strstr(fake_milter.more,
+			"\ndkim=pass football.example.com brisbane\n") != NULL);
+}
+END_TEST
+
+START_TEST(says_that_a_body_was_changed)
+{
+	fake_milter.record = ED25519_RECORD;
+	ck_assert(tell_signed("Bye.\r\n"));
+	ck_assert_str_eq(end_message().results.ptr,
+		" mx.example.com;\n dkim=fail (256-bit key)"
+		" reason=\"the body has been changed\"\n" VERIFIED JUDGED);
+	ck_assert_str_eq(fake_milter.told.dkim, "fail:football.example.com");
+	ck_assert(slice_ends(slice_of(fake_milter.asked),
+		SLICE("; dmarc football.example.com none "
+		      " +fail football.example.com; ")));
+}
+END_TEST
+
+START_TEST(waits_for_keys_at_the_end_only_and_not_for_ever)
+{
+	fake_milter.is_answered = false;
+	ck_assert(tell_signed(SIGNED_BODY));
+	ck_assert_str_eq(end_message().results.ptr,
+		" mx.example.com;\n dkim=temperror"
+		" reason=\"the key is not known in time\"\n" VERIFIED UNJUDGED);
+	ck_assert(fake_milter.told.was_late);
+	session_abort(session);
+	ck_assert_uint_eq(fake_milter.n_taken_back, 3);
+	fake_milter.settings.is_deferring = true;
+	session_free(session);
+	session = session_new(NULL);
+	ck_assert(tell_signed(SIGNED_BODY));
+	ck_assert_int_eq(end_message().action, JUDGE_DEFER);
+}
+END_TEST
+
+START_TEST(takes_back_questions_for_keys)
+{
+	fake_milter.is_answered = false;
+	ck_assert(tell_signed(SIGNED_BODY));
+	ck_assert_uint_eq(fake_milter.n_open, 3);
+	session_abort(session);
+	ck_assert_uint_eq(fake_milter.n_open, 1);
+	ck_assert_uint_eq(fake_milter.n_taken_back, 2);
+}
+END_TEST
+
+START_TEST(a_broken_chain_needs_no_body)
+{
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	mail_from(SLICE(""), "");
+	session_header(session, SLICE("ARC-Seal"), SLICE(" i=1"));
+	session_header_end(session);
+	ck_assert(!session_body(session, SLICE("a\r\n")));
+	ck_assert_str_eq(end_message().results.ptr,
+		" mx.example.com;\n dkim=none;\n arc=fail"
+		" reason=\"ARC-Seal of instance 1 is not signed\";"
+		"\n iprev=pass policy.iprev=192.0.2.1");
+	ck_assert_str_eq(fake_milter.told.arc, "fail");
+}
+END_TEST
+
+START_TEST(does_not_verify_those_it_knows)
+{
+	fake_milter.is_trusted = true;
+	ck_assert(!tell_signed(SIGNED_BODY));
+	ck_assert_ptr_null(strstr(fake_milter.asked, "_domainkey"));
+	ck_assert_uint_eq(end_message().results.len, 0);
+	ck_assert_str_eq(fake_milter.told.dkim, "");
+}
+END_TEST
+
+/* Eight signatures whose every text is as long as it can be. */
+START_TEST(the_longest_results_have_room)
+{
+	struct judgement out;
+	struct str text;
+
+	fake_milter.settings.header_bytes = 1 << 20;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	mail_from(SLICE(""), "");
+	for (int i = 0; i < 9; i++) {
+		str_init(&text, 16000);
+		str_printf(&text, " v=1; a=rsa-sha256; d=");
+		for (int label = 0; label < 60; label++)
+			str_append_text(&text, "abc.");
+		str_printf(&text, "org; s=s; h=%s; i=", i == 0 ? "to" : "from");
+		while (str_slice(&text).len < 1000)
+			str_append_text(&text, "\"\\");
+		str_printf(&text, "@b; b=");
+		while (str_slice(&text).len < 14000)
+			str_append_text(&text, "aaaaaaaa");
+		str_printf(&text, "%d", i);
+		session_header(session, SLICE("DKIM-Signature"),
+			str_slice(&text));
+		str_free(&text);
+	}
+	session_header_end(session);
+	out = end_message();
+	ck_assert_int_eq(out.action, JUDGE_ACCEPT);
+	ck_assert(slice_ends(out.results, SLICE("iprev=192.0.2.1")));
+	ck_assert(slice_ends(slice_of(fake_milter.told.dkim),
+			  SLICE(",ignored:1")) ||
+		  strlen(fake_milter.told.dkim) == FACTS_DKIM_MAX);
 }
 END_TEST
 
@@ -656,6 +948,11 @@ main(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, asks_as_soon_as_it_knows_what);
+	tcase_add_test(tcase, asks_for_dmarc_ahead);
+	tcase_add_test(tcase, dmarc_of_the_null_sender_is_of_helo);
+	tcase_add_test(tcase, tells_the_rules_of_dmarc);
+	tcase_add_test(tcase, dmarc_needs_one_domain);
+	tcase_add_test(tcase, dmarc_may_come_too_late);
 	tcase_add_test(tcase, asks_for_helo_once_for_all_messages);
 	tcase_add_test(tcase, asks_for_names_that_postfix_has_not);
 	tcase_add_test(tcase, asks_nothing_of_those_it_knows);
@@ -667,6 +964,13 @@ main(void)
 	tcase_add_test(tcase, bounds_what_the_client_says);
 	tcase_add_test(tcase, turns_away_who_is_too_many);
 	tcase_add_test(tcase, asks_nothing_without_an_address);
+	tcase_add_test(tcase, says_who_has_signed);
+	tcase_add_test(tcase, says_that_a_body_was_changed);
+	tcase_add_test(tcase, waits_for_keys_at_the_end_only_and_not_for_ever);
+	tcase_add_test(tcase, takes_back_questions_for_keys);
+	tcase_add_test(tcase, a_broken_chain_needs_no_body);
+	tcase_add_test(tcase, does_not_verify_those_it_knows);
+	tcase_add_test(tcase, the_longest_results_have_room);
 	tcase_add_test(tcase, asks_the_rules_at_the_end);
 	tcase_add_test(tcase, bounds_the_recipients);
 	tcase_add_loop_test(tcase, reads_from, 0,

@@ -142,6 +142,42 @@ START_TEST(the_sender_says_whether_it_may_be_forged)
 }
 END_TEST
 
+/* Each recipient has its own; whose mail is forged is of the author. */
+START_TEST(dmarc_settings_of_all_recipients)
+{
+	const struct setting *setting;
+
+	fake_world_begin(&world, "[dmarc]\ntemperror = defer\n");
+	fake_world_put(&world, &table_setting,
+		"@a.example|dmarc.reject|hold\n"
+		"u@b.example|dmarc.reject|report\n"
+		"@bank.example|dmarc.force_reject|yes\n"
+		"@bank.example|dmarc.reject|header\n");
+	fake_world_ask(&world, "protocol_state=MESSAGE\nrecipient=u@a.example\n"
+			       "recipient=u@b.example\nrecipient=v@b.example\n"
+			       "header_from=x@bank.example\n");
+	ck_assert(fact_setting(&world.facts, &setting));
+	ck_assert_uint_eq(setting->n_dmarc, 3);
+	ck_assert_int_eq(setting->dmarc[0].action[DMARC_CASE_REJECT],
+		DMARC_ACTION_HOLD);
+	ck_assert_int_eq(setting->dmarc[1].action[DMARC_CASE_REJECT],
+		DMARC_ACTION_REPORT);
+	ck_assert_int_eq(setting->dmarc[2].action[DMARC_CASE_REJECT],
+		DMARC_ACTION_REJECT);
+	ck_assert_int_eq(setting->dmarc[2].action[DMARC_CASE_TEMPERROR],
+		DMARC_ACTION_DEFER);
+	ck_assert(setting->dmarc_force_reject);
+	fake_world_ask(&world, "protocol_state=MESSAGE\n"
+			       "recipient=u@bank.example\n"
+			       "header_from=x@a.example\n");
+	ck_assert(fact_setting(&world.facts, &setting));
+	ck_assert(!setting->dmarc_force_reject);
+	ck_assert_int_eq(setting->dmarc[0].action[DMARC_CASE_REJECT],
+		DMARC_ACTION_HEADER);
+	fake_world_end(&world);
+}
+END_TEST
+
 /* What a sender's domain has set comes before the recipient's. */
 START_TEST(spf_settings_of_both_sides)
 {
@@ -276,7 +312,13 @@ static const struct {
 		"amavisd_wblist.whitelist_needs_spf, spf.fail, spf.softfail, "
 		"spf.temperror, spf.permerror, spf.sender_fail, "
 		"spf.sender_softfail, spf.sender_temperror, "
-		"spf.sender_permerror and spf.helo_fail" },
+		"spf.sender_permerror, spf.helo_fail, dmarc.reject, "
+		"dmarc.quarantine, dmarc.temperror, dmarc.bad_from and "
+		"dmarc.force_reject" },
+	{ "dmarc.reject", "hold", "" },
+	{ "dmarc.bad_from", "nothing",
+		"dmarc.bad_from is reject, defer, hold, header or report, not "
+		"\"nothing\"" },
 	{ "spf.fail", "defer", "" },
 	{ "spf.fail", "recipient",
 		"spf.fail is reject, defer, header or nothing, not "
@@ -320,6 +362,8 @@ static const struct {
 	{ "@.", "spf.softfail", "header", "policyd.conf" },
 	{ "@.", "spf.helo_fail", "reject", "policyd.conf" },
 	{ "@.", "spf.sender_fail", "recipient", "default" },
+	{ "@.", "dmarc.quarantine", "header", "policyd.conf" },
+	{ "@.", "dmarc.force_reject", "no", "default" },
 };
 
 START_TEST(a_view_tells_where_a_value_is_from)
@@ -387,6 +431,7 @@ main(void)
 
 	tcase_add_loop_test(tc, the_most_specific_account_has_its_way, 0,
 		N(modes));
+	tcase_add_test(tc, dmarc_settings_of_all_recipients);
 	tcase_add_test(tc, spf_settings_of_both_sides);
 	tcase_add_test(tc, everything_that_may_be_set_is_set);
 	tcase_add_test(tc, the_sender_says_whether_it_may_be_forged);
