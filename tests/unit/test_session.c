@@ -521,6 +521,47 @@ START_TEST(a_broken_chain_needs_no_body)
 }
 END_TEST
 
+/* Sealed with the key of RFC 8463, A.2. */
+static const char *const sealed_fields[][2] = {
+	{ "ARC-Seal", " i=1; a=ed25519-sha256; d=Lists.example; s=s; cv=none; "
+		      "b=zl9KLNgvBNp73cIhchn0AXcJc2s/EFsUwzLO0JSdUyjlR2fUeyeFf"
+		      "ggX5wdfIL/D7BSnyKlad3+sagW4RoVYBQ==" },
+	{ "ARC-Message-Signature",
+		" i=1; a=ed25519-sha256; c=relaxed/relaxed; d=Lists.exam"
+		"ple; s=s; h=from:subject; bh=yZQq1c8wjBl0fZ4Wc/oraMCAG1"
+		"mZJv5v/hlvyFy+t6A=; b=PKNu2yXzRongjKSSMKjiw8nNkJuZoJKQX"
+		"Sf/T5JGoQ9vxehu3xf493SGitUKIt/d+5zjo+VefqbTKfD2NI0rDQ==" },
+	{ "ARC-Authentication-Results",
+		" i=1; mx.lists.example; spf=fail; dmarc=Pass header.fro"
+		"m=example.com" },
+	{ "From", " joe@example.com" },
+};
+
+/* Who sealed it last, and what he says: for the rule dmarc. */
+START_TEST(tells_the_rules_who_has_sealed)
+{
+	fake_milter.record = ED25519_RECORD;
+	fake_milter.settings.header_bytes = 10000;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	for (int i = 0; i < 2; i++) {
+		mail_from(SLICE(""), "");
+		for (size_t j = 0; j < 4; j++)
+			session_header(session, slice_of(sealed_fields[j][0]),
+				slice_of(sealed_fields[j][1]));
+		session_header_end(session);
+		ck_assert(session_body(session,
+			i == 0 ? SLICE("Hello.\r\n") : SLICE("Bye.\r\n")));
+		(void)end_message();
+		ck_assert_msg((strstr(fake_milter.more,
+				       "\narc_result=pass\n"
+				       "arc_sealer=lists.example\n"
+				       "arc_dmarc=pass\n") != NULL) == (i == 0),
+			"%s", fake_milter.more);
+	}
+	ck_assert(strstr(fake_milter.more, "\narc_") == NULL);
+}
+END_TEST
+
 START_TEST(does_not_verify_those_it_knows)
 {
 	fake_milter.is_trusted = true;
@@ -969,6 +1010,7 @@ main(void)
 	tcase_add_test(tcase, waits_for_keys_at_the_end_only_and_not_for_ever);
 	tcase_add_test(tcase, takes_back_questions_for_keys);
 	tcase_add_test(tcase, a_broken_chain_needs_no_body);
+	tcase_add_test(tcase, tells_the_rules_who_has_sealed);
 	tcase_add_test(tcase, does_not_verify_those_it_knows);
 	tcase_add_test(tcase, the_longest_results_have_room);
 	tcase_add_test(tcase, asks_the_rules_at_the_end);
