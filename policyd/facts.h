@@ -31,6 +31,7 @@ enum fact_id {
 	FACT_LOGIN_ACCOUNT,
 	FACT_SENDER_ROLES,
 	FACT_LOGIN_ROLES,
+	FACT_AUTHOR_ROLES,
 	FACT_GREYLIST_WHITELIST, /* facts/greylist_lists.h */
 	FACT_GREYLIST_SETTING,
 	FACT_TRIPLET,     /* facts/triplet.h */

@@ -237,6 +237,16 @@ request_is_authenticated(const struct request *req)
 }
 
 const struct address *
+request_other_author(const struct request *req)
+{
+	for (size_t i = 0; i < req->n_authors; i++)
+		if (!slice_eq(req->authors[i].full, req->login.full) &&
+			!slice_eq(req->authors[i].bare, req->login.full))
+			return &req->authors[i];
+	return NULL;
+}
+
+const struct address *
 request_party(const struct request *req)
 {
 	if (request_is_authenticated(req))

@@ -102,6 +102,8 @@ int request_parse(struct request *req, struct arena *arena,
 bool request_is_authenticated(const struct request *req);
 /* The account whose settings apply: the login, else the recipient. */
 const struct address *request_party(const struct request *req);
+/* The first of the authors that is not the login itself; NULL for none. */
+const struct address *request_other_author(const struct request *req);
 const char *stage_name(enum stage stage); /* "RCPT" */
 
 #endif

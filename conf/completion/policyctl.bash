@@ -6,7 +6,7 @@ _policyctl_commands() {
 status
 stats:--watch
 explain:--limit
-test:--sender --recipient --client --login --helo --client-name --reverse-name --size --stage --recipients
+test:--sender --recipient --client --login --helo --client-name --reverse-name --from --size --stage --recipients
 tail:--rule --action
 parallel:--rule --limit
 rules

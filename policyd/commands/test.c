@@ -19,7 +19,16 @@
 #define TEXT_BYTES_MAX  (2 * COMMAND_REQUEST_MAX)
 #define REPLY_BYTES_MAX ((size_t)1 << 20)
 
-static const char end_of_message[] = "END-OF-MESSAGE";
+/* What may be asked for, and how many recipients are meant. */
+static const struct {
+	const char *stage, *recipients;
+} stages[] = {
+	{ "RCPT", "0" },
+	{ "END-OF-MESSAGE", "1" },
+	{ "MESSAGE", "1" },
+};
+
+#define N_STAGES (sizeof(stages) / sizeof(stages[0]))
 
 /* --- the request -------------------------------------------------------- */
 
@@ -66,6 +75,18 @@ name_or_unknown(const struct command *command, const char *argument,
 	return otherwise.len > 0 ? otherwise : SLICE("unknown");
 }
 
+/* Of a message; without it the rules are told that it has none. */
+static bool
+add_author(struct command *command, struct str *text)
+{
+	const struct slice author = address_of(command, "from");
+
+	if (author.len > 0)
+		return add(command, text, "header_from", "from", author);
+	str_append_text(text, "header_from_problem=no --from was given\n");
+	return true;
+}
+
 static bool
 add_texts(struct command *command, struct str *text)
 {
@@ -83,6 +104,7 @@ add_texts(struct command *command, struct str *text)
 	       add(command, text, "client_address", "client",
 		       slice_trim(command_text(command, "client"))) &&
 	       add(command, text, "sasl_username", "login", login) &&
+	       add_author(command, text) &&
 	       add(command, text, "helo_name", "helo",
 		       command_text(command, "helo")) &&
 	       add(command, text, "client_name", "client-name", client_name) &&
@@ -91,24 +113,38 @@ add_texts(struct command *command, struct str *text)
 			       command_text(command, "client_name")));
 }
 
+/* N_STAGES for none. */
+static size_t
+find_stage(struct slice stage)
+{
+	size_t at = 0;
+
+	while (at < N_STAGES &&
+		!slice_case_eq(stage, slice_of(stages[at].stage)))
+		at++;
+	return at;
+}
+
 static bool
 add_numbers(struct command *command, struct str *text)
 {
 	const struct slice stage =
 		command_argument_or(&command->request, "stage", "RCPT");
-	const bool is_end = slice_case_eq(stage, slice_of(end_of_message));
+	const size_t at = find_stage(stage);
 	const struct slice size =
 		command_argument_or(&command->request, "size", "0");
-	const struct slice recipients = command_argument_or(&command->request,
-		"recipients", is_end ? "1" : "0");
+	struct slice recipients;
 	uint64_t size_bytes, n;
 
-	if (!is_end && !slice_case_eq(stage, SLICE("RCPT"))) {
+	if (at == N_STAGES) {
 		reply_error(command, COMMAND_EXIT_USAGE,
-			"--stage is RCPT or END-OF-MESSAGE, not \"%.*s\"",
+			"--stage is RCPT, END-OF-MESSAGE or MESSAGE, not "
+			"\"%.*s\"",
 			SLICE_ARG(stage));
 		return false;
 	}
+	recipients = command_argument_or(&command->request, "recipients",
+		stages[at].recipients);
 	if (!num_parse_size(size, REQUEST_SIZE_MAX, &size_bytes)) {
 		reply_error(command, COMMAND_EXIT_USAGE,
 			"--size is a size such as 20000 or 10M, not \"%.*s\"",
@@ -122,8 +158,8 @@ add_numbers(struct command *command, struct str *text)
 		return false;
 	}
 	str_printf(text, "protocol_state=%s\nsize=%llu\nrecipient_count=%llu\n",
-		is_end ? end_of_message : "RCPT",
-		(unsigned long long)size_bytes, (unsigned long long)n);
+		stages[at].stage, (unsigned long long)size_bytes,
+		(unsigned long long)n);
 	return true;
 }
 

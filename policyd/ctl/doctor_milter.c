@@ -54,6 +54,26 @@ check_list(struct doctor *doctor, const struct postconf_service *service,
 		what);
 }
 
+/* What comes back from a content filter has been counted. */
+static void
+check_reinjection(struct doctor *doctor, const struct postconf_service *service)
+{
+	const char *parameter = "smtpd_milters";
+
+	if (!doctor->config->milter.end_of_message ||
+		!names_us(doctor,
+			postconf_value(&doctor->postconf, service, parameter)))
+		return;
+	doctor_find(doctor, DOCTOR_ERROR,
+		doctor_text(doctor, "master.cf %.*s/%.*s %s",
+			SLICE_ARG(service->name), SLICE_ARG(service->type),
+			parameter),
+		doctor_set_for(doctor, service, parameter, SLICE("")),
+		"this service takes mail back from a content filter, and the "
+		"milter counts each message a second time "
+		"(milter.end_of_message)");
+}
+
 void
 doctor_check_milter(struct doctor *doctor)
 {
@@ -67,6 +87,8 @@ doctor_check_milter(struct doctor *doctor)
 			DOCTOR_SERVICE_REINJECTION)
 			check_list(doctor, service, "smtpd_milters",
 				"mail that comes over SMTP");
+		else
+			check_reinjection(doctor, service);
 	check_list(doctor, NULL, "non_smtpd_milters",
 		"mail that is entered on this machine");
 }

@@ -260,6 +260,9 @@ doctor_check_end_of_data_stage(struct doctor *doctor)
 {
 	const struct postconf_service *service;
 
+	/* Then the milter is asked in its place, and nothing counts here. */
+	if (doctor->config->milter.end_of_message)
+		return;
 	for (size_t i = 0; (service = doctor_service(doctor, i)) != NULL; i++)
 		if (doctor_service_kind(doctor, service) ==
 			DOCTOR_SERVICE_REINJECTION)

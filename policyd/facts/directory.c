@@ -124,6 +124,18 @@ load_login_roles(struct fact *fact)
 	load_roles(fact, &req->login, &req->sender);
 }
 
+static void
+load_author_roles(struct fact *fact)
+{
+	const struct request *req = fact->facts->req;
+	const struct address *author = request_other_author(req);
+
+	if (author != NULL)
+		load_roles(fact, &req->login, author);
+	else
+		fact_known(fact, &nothing);
+}
+
 /* It waits for a table, or, all of them being there, for a look-up. */
 static void
 cancel(struct fact *fact)
@@ -207,6 +219,14 @@ const struct fact_kind fact_kind_login_roles = {
 	.describe = describe_roles,
 };
 
+const struct fact_kind fact_kind_author_roles = {
+	.id = FACT_AUTHOR_ROLES,
+	.name = "author_roles",
+	.load = load_author_roles,
+	.cancel = cancel,
+	.describe = describe_roles,
+};
+
 bool
 fact_recipient_account(struct facts *facts, const struct account **out)
 {
@@ -230,4 +250,10 @@ bool
 fact_login_roles(struct facts *facts, const struct roles **out)
 {
 	return fact_ask(facts, &fact_kind_login_roles, (const void **)out);
+}
+
+bool
+fact_author_roles(struct facts *facts, const struct roles **out)
+{
+	return fact_ask(facts, &fact_kind_author_roles, (const void **)out);
 }

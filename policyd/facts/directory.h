@@ -47,13 +47,16 @@ struct roles {
 };
 
 extern const struct fact_kind fact_kind_recipient_account,
-	fact_kind_login_account, fact_kind_sender_roles, fact_kind_login_roles;
+	fact_kind_login_account, fact_kind_sender_roles, fact_kind_login_roles,
+	fact_kind_author_roles;
 bool fact_recipient_account(struct facts *facts, const struct account **out);
 bool fact_login_account(struct facts *facts, const struct account **out);
 /* What the sender is to the recipient's address. */
 bool fact_sender_roles(struct facts *facts, const struct roles **out);
 /* What the login is to the sender's address. */
 bool fact_login_roles(struct facts *facts, const struct roles **out);
+/* What the login is to request_other_author(). */
+bool fact_author_roles(struct facts *facts, const struct roles **out);
 
 struct directory *directory_new(struct sources *sources);
 /* Statements may still be under way; nobody waits for them any more. */

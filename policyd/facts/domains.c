@@ -279,6 +279,18 @@ relate(const struct tables *tables, struct slice domain, struct slice to)
 	return DOMAIN_OTHER;
 }
 
+static const enum domain_relation *
+relate_authors(const struct tables *tables, const struct request *req)
+{
+	enum domain_relation *out = arena_new_array(req->arena, req->n_authors,
+		enum domain_relation);
+
+	for (size_t i = 0; i < req->n_authors; i++)
+		out[i] = relate(tables, req->authors[i].domain,
+			req->login.domain);
+	return out;
+}
+
 static void
 load(struct fact *fact)
 {
@@ -305,6 +317,7 @@ load(struct fact *fact)
 		look_up_address(tables, req->arena, &req->recipients[i],
 			&recipients[i]);
 	out->recipients = recipients;
+	out->authors_to_login = relate_authors(tables, req);
 	fact_known(fact, out);
 }
 

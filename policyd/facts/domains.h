@@ -29,6 +29,8 @@ struct domains {
 	enum domain_relation sender_to_recipient, sender_to_login;
 	/* One for each of req->recipients, in the same order. */
 	const struct domain_state *recipients;
+	/* What the domain of each of req->authors is to the login's. */
+	const enum domain_relation *authors_to_login;
 };
 
 extern const struct fact_kind fact_kind_domains;

@@ -7,34 +7,12 @@
  * a domain that we are only a backup for has to pass.
  */
 
-#include "common/base/mem.h"
-#include "policyd/facts/directory.h"
-#include "policyd/facts/domains.h"
 #include "policyd/facts/setting.h"
 #include "policyd/facts/spf.h"
-#include "policyd/rule.h"
+#include "policyd/rules/senders.h"
 
 /* RFC 7372, 3.2: SPF validation error. */
 #define SPF_UNKNOWN_ENHANCED "4.7.24"
-
-static bool
-lists(const struct config_list *list, struct slice word)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (slice_case_eq(slice_of(list->items[i]), word))
-			return true;
-	return false;
-}
-
-/* The word made of what is before and after an @. */
-static bool
-lists_pair(const struct request *req, const struct config_list *list,
-	struct slice before, struct slice after)
-{
-	return list->n > 0 &&
-	       lists(list, slice_of(arena_printf(req->arena, "%.*s@%.*s",
-				   SLICE_ARG(before), SLICE_ARG(after))));
-}
 
 /* --- without a login ---------------------------------------------------- */
 
@@ -45,9 +23,10 @@ may_be_forged(const struct request *req, const struct setting *setting)
 		&req->config->login_mismatch.allowed_forged_senders;
 	const struct address *sender = &req->sender;
 
-	return !setting->check_forged_sender || lists(allowed, sender->bare) ||
-	       lists(allowed, sender->domain) ||
-	       lists_pair(req, allowed, sender->local, SLICE("*"));
+	return !setting->check_forged_sender ||
+	       senders_list_has(allowed, sender->bare) ||
+	       senders_list_has(allowed, sender->domain) ||
+	       senders_list_has_pair(req, allowed, sender->local, SLICE("*"));
 }
 
 /* It may pass yet: what is not known now is not refused for good. */
@@ -97,86 +76,29 @@ judge_stranger(const struct request *req, struct facts *facts,
 
 /* --- with a login ------------------------------------------------------- */
 
-static bool
-may_use_any(const struct request *req, const struct setting *setting)
-{
-	const struct config_list *allowed =
-		&req->config->login_mismatch.allowed_mismatch_senders;
-
-	return setting->may_send_as == SEND_AS_ANY ||
-	       lists(allowed, req->login.bare) ||
-	       lists(allowed, req->login.domain);
-}
-
-static bool
-may_use_domain(const struct request *req, const struct setting *setting)
-{
-	const struct config_list *allowed =
-		&req->config->login_mismatch.allowed_mismatch_senders;
-
-	return setting->may_send_as == SEND_AS_DOMAIN ||
-	       lists(allowed, SLICE("@.")) ||
-	       lists_pair(req, allowed, SLICE(""), req->login.domain);
-}
-
-/*
- * Subscribers of a mlmmj list are not in the database; its owners and
- * moderators are, and speak for it.
- */
-static bool
-speaks_for_list(const struct roles *roles)
-{
-	return roles->is_member ||
-	       (roles->of_maillist && (roles->is_owner || roles->is_moderator));
-}
-
-static enum rule_status
-judge_roles(const struct request *req, const struct setting *setting,
-	struct facts *facts, struct verdict *out)
-{
-	const bool own = req->config->login_mismatch.allow_own_aliases;
-	const struct roles *roles;
-
-	if (own || setting->allow_list_members) {
-		if (!fact_login_roles(facts, &roles))
-			return RULE_UNREADY;
-		if (own && roles->is_alias_owner)
-			return RULE_PASS;
-		if (setting->allow_list_members && speaks_for_list(roles))
-			return RULE_PASS;
-	}
-	rule_hint(out, "accepted with the sender %.*s%s%s",
-		SLICE_ARG(req->login.full), own ? " or one of its aliases" : "",
-		setting->allow_list_members ? " or a list that it belongs to"
-					    : "");
-	return rule_reject(out,
-		"Sender is not same as SMTP authenticate username");
-}
-
 static enum rule_status
 judge_login(const struct request *req, struct facts *facts, struct verdict *out)
 {
-	const struct setting *setting;
+	struct senders_use use = { .address = &req->sender,
+		.fact_roles = fact_login_roles };
 	const struct domains *domains;
 
-	/* A login may hold a delimiter: john-doe@, or a mailbox named a+b@. */
-	if (req->sender.full.len == 0 ||
-		slice_eq(req->sender.full, req->login.full) ||
-		slice_eq(req->sender.bare, req->login.full))
+	if (req->sender.full.len == 0 || senders_is_own(req, &req->sender))
 		return RULE_PASS;
-	if (!fact_setting(facts, &setting) || !fact_domains(facts, &domains))
+	if (!fact_domains(facts, &domains))
 		return RULE_UNREADY;
-	if (may_use_any(req, setting))
+	use.to_login = domains->sender_to_login;
+	switch (senders_judge(req, facts, &use)) {
+	case SENDERS_MAY:
 		return RULE_PASS;
-	if (domains->sender_to_login == DOMAIN_SAME) {
-		if (may_use_domain(req, setting))
-			return RULE_PASS;
-		/* The same address in an alias domain. */
-		if (req->config->login_mismatch.allow_own_aliases &&
-			slice_eq(req->sender.local, req->login.local))
-			return RULE_PASS;
+	case SENDERS_UNREADY:
+		return RULE_UNREADY;
+	case SENDERS_MAY_NOT:
+		break;
 	}
-	return judge_roles(req, setting, facts, out);
+	senders_hint(req, facts, "sender", out);
+	return rule_reject(out,
+		"Sender is not same as SMTP authenticate username");
 }
 
 static enum rule_status

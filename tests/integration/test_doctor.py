@@ -548,6 +548,22 @@ def test_a_service_that_does_not_ask_the_milter(wiring, milter):
     assert finding["where"] == "master.cf 127.0.0.1:465/inet smtpd_milters"
 
 
+def test_the_milter_judges_limits(wiring, milter):
+    policyd = wiring.policyd
+    policyd.stop()
+    policyd.configure(**{"milter.listen": milter,
+                         "milter.end_of_message": "yes"})
+    policyd.start()
+    wiring.set(smtpd_milters=milter, non_smtpd_milters=milter)
+    (finding,) = wiring.findings()
+    assert finding["check"] == "milter"
+    assert "a second time" in str(finding)
+    wiring.mend(finding)
+    assert wiring.findings() == []
+    wiring.set(**{END: ""})
+    assert wiring.findings() == []
+
+
 @pytest.fixture
 def rewriting(wiring):
     """policyd rewrites senders; nothing of it is in Postfix yet."""

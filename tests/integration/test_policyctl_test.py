@@ -174,7 +174,7 @@ def test_hostile_addresses(policyd, local):
     ({"recipient": "<>"}, "--recipient is an address"),
     ({"sender": "a@b.cc\nsasl_username=root"}, "--sender must be one line"),
     ({"helo": "h" * 9000}, "--helo must be one line"),
-    ({"stage": "DATA"}, "--stage is RCPT or END-OF-MESSAGE"),
+    ({"stage": "DATA"}, "--stage is RCPT, END-OF-MESSAGE or MESSAGE"),
     ({"size": "-1"}, "--size is a size"),
     ({"recipients": "many"}, "--recipients is a number")])
 def test_what_is_no_request(policyd, options, text):

@@ -123,6 +123,7 @@ KIND(fact_kind_recipient_account, FACT_RECIPIENT_ACCOUNT, NULL);
 KIND(fact_kind_login_account, FACT_LOGIN_ACCOUNT, NULL);
 KIND(fact_kind_sender_roles, FACT_SENDER_ROLES, NULL);
 KIND(fact_kind_login_roles, FACT_LOGIN_ROLES, NULL);
+KIND(fact_kind_author_roles, FACT_AUTHOR_ROLES, NULL);
 KIND(fact_kind_greylist_whitelist, FACT_GREYLIST_WHITELIST, NULL);
 KIND(fact_kind_greylist_setting, FACT_GREYLIST_SETTING, NULL);
 KIND(fact_kind_triplet, FACT_TRIPLET, NULL);
@@ -141,6 +142,7 @@ FACT(account, fact_recipient_account, fact_kind_recipient_account)
 FACT(account, fact_login_account, fact_kind_login_account)
 FACT(roles, fact_sender_roles, fact_kind_sender_roles)
 FACT(roles, fact_login_roles, fact_kind_login_roles)
+FACT(roles, fact_author_roles, fact_kind_author_roles)
 FACT(list_match, fact_greylist_whitelist, fact_kind_greylist_whitelist)
 FACT(greylist_setting, fact_greylist_setting, fact_kind_greylist_setting)
 FACT(triplet, fact_triplet, fact_kind_triplet)

@@ -4,6 +4,7 @@
  */
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -290,6 +291,100 @@ START_TEST(login_mismatch)
 }
 END_TEST
 
+/* --- From: --------------------------------------------------------------- */
+
+#define NOT_ONES(address) \
+	"The From: address <" address "> is not one of the authenticated user's"
+#define WHOSE "The From: field does not say whose message this is"
+#define BY    "sasl_username=user@example.com\nheader_from="
+
+static const enum domain_relation all_same[] = { DOMAIN_SAME, DOMAIN_SAME };
+static const enum domain_relation all_other[] = { DOMAIN_OTHER, DOMAIN_OTHER };
+static const struct domains ours = { .authors_to_login = all_same };
+static const struct domains others = { .authors_to_login = all_other };
+
+/* The last protocol_state= counts. */
+static const char *
+at_message(const char *attributes)
+{
+	static char text[400];
+
+	(void)snprintf(text, sizeof(text), "%sprotocol_state=MESSAGE\n",
+		attributes);
+	return text;
+}
+
+static const struct author_case {
+	const char *name, *attributes;
+	const struct setting *setting;
+	const struct domains *domains;
+	const struct roles *roles;
+	const char *text;
+} author_cases[] = {
+	{ "a stranger", "header_from=b@example.com\n", NULL, NULL, NULL, "" },
+	{ "own", BY "User+x@example.com\n", &usual, &ours, NULL, "" },
+	{ "another's", BY "b@example.com\n", &usual, &ours, &nobody,
+		NOT_ONES("b@example.com") },
+	{ "own and another's",
+		BY "user@example.com\nheader_from=b@example.com\n", &usual,
+		&ours, &nobody, NOT_ONES("b@example.com") },
+	{ "an alias", BY "b@example.com\n", &usual, &ours, &alias_owner, "" },
+	{ "an alias and another", BY "b@a.test\nheader_from=c@a.test\n", &usual,
+		&others, &alias_owner, NOT_ONES("c@a.test") },
+	{ "an alias twice and itself",
+		BY "b@a.test\nheader_from=user@example.com\n", &usual, &others,
+		&alias_owner, "" },
+	{ "own name in an alias domain", BY "user@alias.test\n", &usual, &ours,
+		NULL, "" },
+	{ "any of the domain", BY "b@example.com\n", &as_domain, &ours, NULL,
+		"" },
+	{ "any at all", BY "b@far.test\n", &as_any, &others, NULL, "" },
+	{ "none", "sasl_username=user@example.com\n", &usual, NULL, NULL,
+		WHOSE },
+	{ "none, any at all", "sasl_username=user@example.com\n", &as_any, NULL,
+		NULL, "" },
+	{ "roles unknown", BY "b@example.com\n", &usual, &ours, NULL, "?" },
+	{ "domains unknown", BY "b@example.com\n", &usual, NULL, NULL, "?" },
+};
+
+START_TEST(header_from)
+{
+	const struct author_case *row = &author_cases[_i];
+	const char *text;
+
+	begin("", at_message(row->attributes));
+	put(&fact_kind_setting, row->setting);
+	put(&fact_kind_domains, row->domains);
+	put(&fact_kind_author_roles, row->roles);
+	text = judge(RULE_ID_reject_header_from_mismatch);
+	ck_assert_msg(strcmp(text, row->text) == 0, "%s: %s", row->name, text);
+	end();
+}
+END_TEST
+
+static const struct {
+	const char *name, *config, *attributes, *text;
+} problem_cases[] = {
+	{ "none", "", "header_from=a@b.test\n", "" },
+	{ "no field", "", "header_from_problem=no field\n", WHOSE },
+	{ "a login", "", "header_from_problem=x\nsasl_username=a\n", "" },
+	{ "trusted", "[mail]\ntrusted_networks = 192.0.2.0/24\n",
+		"header_from_problem=x\n", "" },
+};
+
+START_TEST(bad_header_from)
+{
+	const char *text;
+
+	begin(problem_cases[_i].config,
+		at_message(problem_cases[_i].attributes));
+	text = judge(RULE_ID_reject_bad_header_from);
+	ck_assert_msg(strcmp(text, problem_cases[_i].text) == 0, "%s: %s",
+		problem_cases[_i].name, text);
+	end();
+}
+END_TEST
+
 /* --- the access policies ------------------------------------------------ */
 
 #define TO(recipient) "sender=a@b.test\nrecipient=" recipient "\n"
@@ -514,6 +609,8 @@ main(void)
 
 	tcase_add_loop_test(tcase, forged_sender, 0, N(forged_cases));
 	tcase_add_loop_test(tcase, login_mismatch, 0, N(login_cases));
+	tcase_add_loop_test(tcase, header_from, 0, N(author_cases));
+	tcase_add_loop_test(tcase, bad_header_from, 0, N(problem_cases));
 	tcase_add_loop_test(tcase, ml_access, 0, N(ml_cases));
 	tcase_add_loop_test(tcase, alias_access, 0, N(alias_cases));
 	tcase_add_loop_test(tcase, password, 0, N(password_cases));
