@@ -47,6 +47,17 @@ throttle reset
 throttle fix-priorities:--dry-run
 spf check:--ip --helo --sender --resolver --timeout --explain
 dmarc check:--from --spf --dkim --resolver --timeout --explain
+dkim new:--selector --algorithm --reason
+dkim list:--attention --limit
+dkim show
+dkim publish
+dkim check
+dkim activate:--force --reason
+dkim rotate:--all
+dkim retire:--force --reason
+dkim export:--output
+dkim import:--amavis --iredmail --directory
+dkim master-key
 srs encode
 srs decode
 srs keys

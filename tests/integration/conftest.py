@@ -24,7 +24,7 @@ TABLES = ("iredapd.throttle_tracking", "iredapd.throttle",
           "iredapd.smtp_sessions", "iredapd.senderscore_cache",
           "iredapd.srs_exclude_domains",
           "policyd.setting", "policyd.decision", "policyd.lease",
-          "policyd.access", "amavisd.wblist", "amavisd.outbound_wblist",
+          "policyd.access", "policyd.dkim_key", "amavisd.wblist", "amavisd.outbound_wblist",
           "amavisd.users", "amavisd.mailaddr")
 
 
