@@ -1,10 +1,12 @@
 #include "policyd/dkim_keys.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/crypto_seal.h"
 #include "common/base/mem.h"
 #include "common/io/db.h"
+#include "common/io/loop.h"
 #include "common/mail/address.h"
 #include "common/mail/public_suffix.h"
 #include "policyd/facts/domains.h"
@@ -14,6 +16,9 @@
 /* Domains that are asked for: a name and those above it. */
 #define CANDIDATES_MAX 16u
 #define QUESTION_MAX   ((size_t)8 << 10)
+/* The mail domains are looked for, for five seconds. */
+#define LOOK_MS   50u
+#define LOOKS_MAX 100u
 
 _Static_assert(CONFIG_DKIM_KEY_SIZE == CRYPTO_SEAL_KEY_SIZE, "one key");
 
@@ -22,10 +27,15 @@ struct dkim_keys {
 	struct public_suffixes *suffixes; /* read when it is first needed */
 };
 
-/* A statement under way; done is NULL once nobody waits for it. */
+/* done is NULL once nobody waits for a statement that is under way. */
 struct dkim_keys_query {
+	struct dkim_keys *keys;
 	dkim_keys_done_fn *done;
 	void *arg;
+	/* While the mail domains are waited for. */
+	struct loop_timer *timer;
+	char domain[ADDRESS_MAX + 1];
+	unsigned n_looks;
 };
 
 bool
@@ -212,19 +222,67 @@ on_found(void *arg, const struct db_result *result)
 	x_free(query);
 }
 
-static struct dkim_keys_query *
-ask(struct dkim_keys *keys, struct slice json, dkim_keys_done_fn *done,
-	void *arg)
+static void
+ask(struct dkim_keys_query *query, struct slice json)
 {
-	struct dkim_keys_query *query = x_new(struct dkim_keys_query);
 	const struct db_value values[] = { { .text = json },
 		{ .number = DKIM_ABSENT_MAX } };
 
+	db_run(query->keys->sources->db[CONFIG_DB_POLICYD], &find_active,
+		values, 0, on_found, query);
+}
+
+static struct dkim_keys_query *
+new_query(struct dkim_keys *keys, dkim_keys_done_fn *done, void *arg)
+{
+	struct dkim_keys_query *query = x_new(struct dkim_keys_query);
+
+	query->keys = keys;
 	query->done = done;
 	query->arg = arg;
-	db_run(keys->sources->db[CONFIG_DB_POLICYD], &find_active, values, 0,
-		on_found, query);
 	return query;
+}
+
+static void
+free_waiting(struct dkim_keys_query *query)
+{
+	loop_timer_free(query->timer);
+	x_free(query);
+}
+
+/* A process that has just been started has not read them yet. */
+static void
+look_again(void *arg)
+{
+	struct dkim_keys_query *query = arg;
+	struct str json;
+	int n;
+
+	str_init(&json, QUESTION_MAX);
+	n = list_candidates(query->keys, slice_of(query->domain), &json);
+	if (n < 0 && ++query->n_looks < LOOKS_MAX) {
+		loop_timer_set(query->timer, LOOK_MS);
+	} else if (n > 0) {
+		loop_timer_free(query->timer);
+		query->timer = NULL;
+		ask(query, str_slice(&json));
+	} else {
+		query->done(query->arg, NULL, 0,
+			n < 0 ? "the mail domains of vmail cannot be read"
+			      : NULL);
+		free_waiting(query);
+	}
+	str_free(&json);
+}
+
+static void
+wait_for_tables(struct dkim_keys_query *query, struct slice domain)
+{
+	(void)snprintf(query->domain, sizeof(query->domain), "%.*s",
+		SLICE_ARG(domain));
+	query->timer =
+		loop_timer_new(query->keys->sources->loop, look_again, query);
+	loop_timer_set(query->timer, LOOK_MS);
 }
 
 struct dkim_keys_query *
@@ -237,7 +295,7 @@ dkim_keys_find(struct dkim_keys *keys, struct slice domain, const char **error,
 
 	*error = NULL;
 	if (!config_has_dkim_key(keys->sources->config) ||
-		!domain_is_plain(domain))
+		!domain_is_plain(domain) || domain.len > ADDRESS_MAX)
 		return NULL;
 	if (keys->sources->db[CONFIG_DB_POLICYD] == NULL) {
 		*error = "there is no database policyd";
@@ -245,10 +303,12 @@ dkim_keys_find(struct dkim_keys *keys, struct slice domain, const char **error,
 	}
 	str_init(&json, QUESTION_MAX);
 	n = list_candidates(keys, domain, &json);
+	if (n != 0)
+		query = new_query(keys, done, arg);
 	if (n < 0)
-		*error = "the mail domains of vmail were not read yet";
+		wait_for_tables(query, domain);
 	else if (n > 0)
-		query = ask(keys, str_slice(&json), done, arg);
+		ask(query, str_slice(&json));
 	str_free(&json);
 	return query;
 }
@@ -257,4 +317,6 @@ void
 dkim_keys_cancel(struct dkim_keys_query *query)
 {
 	query->done = NULL;
+	if (query->timer != NULL)
+		free_waiting(query);
 }

@@ -5,6 +5,7 @@ and nowhere in the log."""
 import base64
 import os
 import re
+import socket
 import subprocess
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from harness import wait_for
 from harness.daemon import MASTER_KEY
 from harness.dns import Answer, DnsServer
+from harness.ports import free_ports
 
 DOMAIN = "example.com"
 # Servers of the zone; the port is that of the DNS, so they need root.
@@ -364,3 +366,109 @@ def test_keys_are_checked_in_the_background(policyd, world):
     world.publish(name, record)
     wait_for(lambda: keys(policyd, DOMAIN)[selector]["dns"] == "shown",
              "the key to be back", 30)
+
+
+# --- what the milter is told -------------------------------------------------
+
+class KeyServer:
+    """The private socket of the policy process, found by what is asked."""
+
+    def __init__(self, policyd):
+        pid = policyd.process.pid
+        inodes = set()
+        for entry in os.listdir("/proc/%d/fd" % pid):
+            try:
+                link = os.readlink("/proc/%d/fd/%s" % (pid, entry))
+            except OSError:
+                continue
+            if link.startswith("socket:["):
+                inodes.add(link[len("socket:["):-1])
+        with open("/proc/net/unix") as file:
+            rows = [line.split() for line in file.readlines()[1:]]
+        self.names = [row[7] for row in rows
+                      if row[6] in inodes and len(row) > 7
+                      and row[7].startswith("@") and row[3] == "00010000"]
+
+    def ask(self, domain):
+        """The lines of the answer; the socket for keys is the one that
+        answers so."""
+        for name in self.names:
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(10)
+                client.connect("\0" + name[1:])
+                client.sendall(b"request=dkim_keys\ndomain=%s\n\n"
+                               % domain.encode())
+                answer = b""
+                while not answer.endswith(b"\n\n") and answer != b"\n":
+                    part = client.recv(65536)
+                    if not part:
+                        break
+                    answer += part
+                if answer and not answer.startswith(b"action="):
+                    return answer.decode().splitlines()[:-1]
+        raise AssertionError("nobody answers for keys at %s" % self.names)
+
+
+def signing(server, domain):
+    return [line.split(" ")[:2] for line in server.ask(domain)]
+
+
+@pytest.fixture
+def milter_port():
+    return free_ports(1)[0]
+
+
+@pytest.fixture
+def key_server(policyd, milter_port, vmail):
+    policyd.stop()
+    vmail.alias_domain("twin.example", DOMAIN)
+    policyd.configure(**policyd.settings, **{
+        "milter.listen": "inet:127.0.0.1:%d" % milter_port})
+    policyd.start()
+    return KeyServer(policyd)
+
+
+def test_which_keys_sign_for_a_domain(policyd, key_server, world, mariadb):
+    for selector in new(policyd, "--selector", "s"):
+        policyd.ctl("dkim", "activate", DOMAIN, selector, "--force")
+    new(policyd, "--selector", "idle")
+    both = [["key=" + DOMAIN, "sr"], ["key=" + DOMAIN, "se"]]
+    assert signing(key_server, DOMAIN) == both
+    # One above it that is ours signs; an alias has keys of its own or none.
+    assert signing(key_server, "a.b." + DOMAIN) == both
+    assert signing(key_server, "twin.example") == []
+    policyd.ctl("dkim", "new", "twin.example", "--selector", "own",
+                "--algorithm", "rsa")
+    policyd.ctl("dkim", "activate", "twin.example", "own", "--force")
+    assert signing(key_server, "twin.example") == \
+        [["key=twin.example", "own"]]
+    # Never one that is not ours, whatever is in the table.
+    mariadb.execute("UPDATE policyd.dkim_key SET domain = 'other.example'"
+                    " WHERE domain = 'twin.example'")
+    assert signing(key_server, "other.example") == []
+    pem = base64.b64decode(key_server.ask(DOMAIN)[0].split(" ")[2]).decode()
+    assert pem.strip() == policyd.ctl("dkim", "export", DOMAIN, "sr").strip()
+    # One that the DNS has not, twice.
+    world.publish(*_name_and_record(policyd, "se"))
+    for _ in range(2):
+        policyd.ctl("dkim", "check", DOMAIN, status=1)
+    assert signing(key_server, DOMAIN) == both[1:]
+
+
+def _name_and_record(policyd, selector):
+    row = policyd.json("dkim", "show", DOMAIN, selector)["records"][0]
+    return row["name"], row["record"]
+
+
+def test_trouble_is_an_error_and_not_an_empty_list(policyd, key_server,
+                                                   mariadb):
+    for selector in new(policyd):
+        policyd.ctl("dkim", "activate", DOMAIN, selector, "--force")
+    policyd.write_master_key(MASTER_KEY[::-1])
+    policyd.ctl("reload")
+    (line,) = key_server.ask(DOMAIN)
+    assert line.startswith("error=")
+    policyd.wait_for_log("does not open")
+    mariadb.stop()
+    (line,) = key_server.ask(DOMAIN)
+    assert line.startswith("error=")
