@@ -215,6 +215,23 @@ def test_an_alias_leads_to_its_own_servers(policyd, world):
                                     status=1)
 
 
+def test_an_answer_that_is_cut_comes_over_tcp(policyd, world):
+    (selector, (name, record)), = new(policyd, "--algorithm", "rsa").items()
+    for server in world.servers:
+        server.zone[name] = Answer(TXT=[record], is_cut=True)
+    assert "shown" in policyd.ctl("dkim", "check", DOMAIN, selector)
+    assert (name.lower(), "TXT", "tcp") in world.servers[0].asked()
+
+
+def test_a_server_of_another_zone_says_nothing(policyd, world):
+    (selector, (name, record)), = new(
+        policyd, "--algorithm", "ed25519").items()
+    world.publish(name, record, world.servers[:1])
+    world.servers[1].is_server = False
+    out = policyd.ctl("dkim", "check", DOMAIN, selector, status=1)
+    assert "unknown" in out and "does not serve the zone" in out
+
+
 def test_keys_are_rotated(policyd, world, clock):
     for selector, (name, record) in new(policyd).items():
         world.publish(name, record)
