@@ -152,8 +152,10 @@ config_secret(struct config *config, size_t i)
 	assert(i < CONFIG_SECRET_COUNT);
 	if (i < CONFIG_DB_COUNT)
 		return &config->db[i].password;
-	return i == CONFIG_DB_COUNT ? &config->notify.password
-				    : &config->srs.secrets;
+	if (i == CONFIG_DB_COUNT)
+		return &config->notify.password;
+	return i == CONFIG_DB_COUNT + 1 ? &config->srs.secrets
+					: &config->dkim.master_key;
 }
 
 unsigned
@@ -370,6 +372,8 @@ config_read_secrets(struct config *config, struct config_errors *errors)
 		    errors) < 0)
 		status = -1;
 	if (config_read_srs_secrets(config, errors) < 0)
+		status = -1;
+	if (config_read_dkim_key(config, errors) < 0)
 		status = -1;
 	return status;
 }

@@ -318,6 +318,11 @@ struct config {
 		uint64_t expire_ms;          /* x=; 0: signatures do not */
 		struct config_list headers;  /* over-signed; none: the usual */
 		enum rule_on_error on_error; /* keys that are not to be had */
+		char *master_key_file; /* "" for no keys in the database */
+		char *master_key;      /* as text, by config_read_secrets() */
+		bool make_rsa, make_ed25519;
+		uint64_t check_interval_ms, retire_after_ms, rotate_after_ms;
+		char *zone_file; /* "" for none */
 	} dkim;
 
 	/* [notify]: mail to the administrator */
@@ -365,9 +370,9 @@ struct config *config_parse(struct slice text, const char *path,
 /* The same from a file of at most CONFIG_FILE_MAX bytes. */
 struct config *config_load(const char *path, struct config_errors *errors);
 /*
- * Reads the passwords from their files or environment variables, and the
- * secrets of SRS; done by the supervisor while it still may. 0, or -1 and
- * errors added.
+ * Reads the passwords from their files or environment variables, the secrets
+ * of SRS and the master key of DKIM; done by the supervisor while it still may.
+ * 0, or -1 and errors added.
  */
 int config_read_secrets(struct config *config, struct config_errors *errors);
 /* Why a line of [srs] secrets_file behind n_before others would not be this
@@ -376,8 +381,14 @@ const char *config_srs_secret_problem(struct slice secret, size_t n_before);
 /* Wipes them, in a process that has no use for them. */
 void config_forget_secrets(struct config *config);
 /* What it has read, one text after the other. */
-#define CONFIG_SECRET_COUNT ((size_t)CONFIG_DB_COUNT + 2)
+#define CONFIG_SECRET_COUNT ((size_t)CONFIG_DB_COUNT + 3)
 char **config_secret(struct config *config, size_t i);
+/* Whether there is a master key of DKIM. */
+bool config_has_dkim_key(const struct config *config);
+/* The master key of DKIM; false when there is none. To be wiped after use. */
+#define CONFIG_DKIM_KEY_SIZE 32
+bool config_dkim_key(const struct config *config,
+	unsigned char out[CONFIG_DKIM_KEY_SIZE]);
 /* Where the file sets a field of the configuration; 0: it does not. */
 unsigned config_line(const struct config *config, const void *field);
 /* Whether senders are rewritten. */

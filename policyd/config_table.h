@@ -112,6 +112,8 @@ ssize_t config_read_start(const char *path, char *buffer, size_t size,
 /* The part of config_read_secrets() in config_srs.c. */
 int config_read_srs_secrets(struct config *config,
 	struct config_errors *errors);
+/* The part in config_dkim.c. */
+int config_read_dkim_key(struct config *config, struct config_errors *errors);
 
 /* Where in the file a setting was, by row. */
 struct config_origin {

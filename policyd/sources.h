@@ -14,6 +14,10 @@ struct cleanup;
 struct control;
 struct db;
 struct directory;
+struct dkim_checks;
+struct dkim_keys;
+struct dkim_maker;
+struct dkim_watch;
 struct dns;
 struct dmarc_aggregate;
 struct domain_servers;
@@ -59,6 +63,10 @@ struct sources {
 	struct schema *schema;                   /* schema.h */
 	struct cleanup *cleanup;                 /* cleanup.h */
 	struct domain_servers *domain_servers;   /* domain_servers.h */
+	struct dkim_checks *dkim_checks;         /* dkim_check.h */
+	struct dkim_keys *dkim_keys;             /* dkim_keys.h */
+	struct dkim_maker *dkim_maker;           /* dkim_maker.h */
+	struct dkim_watch *dkim_watch;           /* dkim_watch.h */
 	struct gauges *gauges;                   /* gauges.h */
 	struct control *control;                 /* control.h */
 };

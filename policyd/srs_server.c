@@ -200,6 +200,14 @@ srs_server_configure(struct srs_server *server)
 	SLIST_INSERT_HEAD(&server->limits, limits, entry);
 }
 
+static bool
+is_of_srs(enum worker_socket_use use)
+{
+	return use == WORKER_SOCKET_SRS_FORWARD ||
+	       use == WORKER_SOCKET_SRS_REVERSE ||
+	       use == WORKER_SOCKET_SRS_SOCKETMAP;
+}
+
 struct srs_server *
 srs_server_new(struct sources *sources, const struct worker_socket *sockets,
 	size_t n_sockets)
@@ -215,7 +223,7 @@ srs_server_new(struct sources *sources, const struct worker_socket *sockets,
 	for (size_t i = 0; i < n_sockets; i++) {
 		struct listening *one = &server->listening[server->n_listening];
 
-		if (sockets[i].use == WORKER_SOCKET_POLICY)
+		if (!is_of_srs(sockets[i].use))
 			continue;
 		one->server = server;
 		one->service = &services[sockets[i].use];

@@ -16,6 +16,10 @@
 #include "policyd/cleanup.h"
 #include "policyd/config.h"
 #include "policyd/control.h"
+#include "policyd/dkim_check.h"
+#include "policyd/dkim_keys.h"
+#include "policyd/dkim_maker.h"
+#include "policyd/dkim_watch.h"
 #include "policyd/domain_servers.h"
 #include "policyd/engine.h"
 #include "policyd/facts/auto_whitelist.h"
@@ -30,6 +34,7 @@
 #include "policyd/gauges.h"
 #include "policyd/instances.h"
 #include "policyd/journal.h"
+#include "policyd/key_server.h"
 #include "policyd/notifier.h"
 #include "policyd/open_dns.h"
 #include "policyd/parallel.h"
@@ -62,6 +67,7 @@ struct worker {
 	struct loop_timer *stop_timer;
 	struct policy_server *policy_server;
 	struct srs_server *srs_server;
+	struct key_server *key_server;
 	int64_t stop_until_us;    /* 0 while not stopping */
 	unsigned n_to_be_drained; /* servers that still have connections */
 	int64_t drained_us;       /* when the last one had none */
@@ -146,10 +152,12 @@ look_whether_done(void *arg)
 		tell_lost("stop_timeout is over", &waiting);
 	else if (is_waiting && is_hopeless(worker, &waiting))
 		tell_lost("the database does not answer", &waiting);
-	else if (!is_late && (is_waiting || worker->n_to_be_drained > 0 ||
-				     cleanup_is_busy(worker->sources.cleanup) ||
-				     domain_servers_is_busy(
-					     worker->sources.domain_servers))) {
+	else if (!is_late &&
+		 (is_waiting || worker->n_to_be_drained > 0 ||
+			 cleanup_is_busy(worker->sources.cleanup) ||
+			 dkim_watch_is_busy(worker->sources.dkim_watch) ||
+			 domain_servers_is_busy(
+				 worker->sources.domain_servers))) {
 		loop_timer_set(worker->stop_timer, STOP_LOOK_MS);
 		return;
 	}
@@ -185,9 +193,11 @@ stop(void *arg)
 	loop_timer_set(worker->stop_timer, STOP_LOOK_MS);
 	cleanup_stop(worker->sources.cleanup);
 	domain_servers_stop(worker->sources.domain_servers);
-	worker->n_to_be_drained = 2;
+	dkim_watch_stop(worker->sources.dkim_watch);
+	worker->n_to_be_drained = 3;
 	policy_server_drain(worker->policy_server, on_drained, worker);
 	srs_server_drain(worker->srs_server, on_drained, worker);
+	key_server_drain(worker->key_server, on_drained, worker);
 }
 
 static void
@@ -389,6 +399,10 @@ make_sources(struct worker *worker, const struct worker_start *start)
 	sources->host_names = host_names_new();
 	sources->dns = open_dns(sources->loop, sources->config);
 	sources->domain_servers = domain_servers_new(sources);
+	sources->dkim_checks = dkim_checks_new(sources->loop, sources->dns);
+	sources->dkim_watch = dkim_watch_new(sources);
+	sources->dkim_keys = dkim_keys_new(sources);
+	sources->dkim_maker = dkim_maker_new(sources->loop);
 	sources->reputations = reputations_new();
 	sources->spf_memory = spf_memory_new(sources->config->spf.cache);
 	sources->reservations = reservations_new(sources);
@@ -410,6 +424,10 @@ free_sources(struct sources *sources)
 	reservations_free(sources->reservations);
 	spf_memory_free(sources->spf_memory);
 	reputations_free(sources->reputations);
+	dkim_watch_free(sources->dkim_watch);
+	dkim_checks_free(sources->dkim_checks);
+	dkim_maker_free(sources->dkim_maker);
+	dkim_keys_free(sources->dkim_keys);
 	domain_servers_free(sources->domain_servers);
 	dns_free(sources->dns);
 	host_names_free(sources->host_names);
@@ -486,11 +504,14 @@ worker_run(const struct worker_start *start)
 		start->sockets, start->n_sockets);
 	worker->srs_server = srs_server_new(&worker->sources, start->sockets,
 		start->n_sockets);
+	worker->key_server = key_server_new(&worker->sources, start->sockets,
+		start->n_sockets);
 	worker->sources.control = control_new(&worker->sources, fd);
 	(void)channel_send(worker->channel.fd, CHANNEL_READY, SLICE(""));
 	loop_run(worker->sources.loop);
 
 	control_free(worker->sources.control);
+	key_server_free(worker->key_server);
 	srs_server_free(worker->srs_server);
 	policy_server_free(worker->policy_server);
 	free_sources(&worker->sources);

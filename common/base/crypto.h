@@ -2,10 +2,10 @@
 #define COMMON_BASE_CRYPTO_H
 
 /*
- * What is used of OpenSSL's libcrypto beside keys (crypto_key.h): hashes,
- * random bytes, a comparison that takes the same time whatever it finds, and
- * what has to be said on behalf of the libraries that use OpenSSL themselves.
- * Nothing but crypto.c and crypto_key.c includes OpenSSL's headers.
+ * What is used of OpenSSL's libcrypto beside keys (crypto_key.h) and sealing
+ * (crypto_seal.h): hashes, random bytes, a comparison that takes the same time
+ * whatever it finds, and what has to be said on behalf of the libraries that
+ * use OpenSSL themselves. Nothing but these three includes OpenSSL's headers.
  */
 
 #include <stdbool.h>

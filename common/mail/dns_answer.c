@@ -24,6 +24,8 @@ dns_type_name(enum dns_type type)
 	switch (type) {
 	case DNS_TYPE_A:
 		return "A";
+	case DNS_TYPE_NS:
+		return "NS";
 	case DNS_TYPE_CNAME:
 		return "CNAME";
 	case DNS_TYPE_SOA:

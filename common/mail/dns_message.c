@@ -200,6 +200,7 @@ read_data(struct parse *parse, const struct raw *raw, struct dns_record *out)
 		read_address(&data, IP_V6, &out->address);
 		break;
 	case DNS_TYPE_MX:
+	case DNS_TYPE_NS:
 	case DNS_TYPE_PTR:
 		if (parse->type == DNS_TYPE_MX)
 			out->preference = read_u16(&data);

@@ -16,6 +16,7 @@ struct arena;
 /* Of records; the alias and the SOA cannot be asked for. */
 enum dns_type {
 	DNS_TYPE_A = 1,
+	DNS_TYPE_NS = 2,
 	DNS_TYPE_CNAME = 5,
 	DNS_TYPE_SOA = 6,
 	DNS_TYPE_PTR = 12,
@@ -42,8 +43,9 @@ enum dns_rcode {
 #define DNS_ANSWER_ARENA_MAX ((size_t)512 << 10)
 
 struct dns_record {
-	struct ip address;   /* A, AAAA */
-	struct slice name;   /* MX, PTR: lower case, without a dot at the end */
+	struct ip address; /* A, AAAA */
+	struct slice
+		name; /* MX, NS, PTR: lower case, without a dot at the end */
 	struct slice text;   /* TXT: its strings joined (RFC 7208, 3.3) */
 	unsigned preference; /* MX */
 };

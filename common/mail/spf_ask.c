@@ -209,6 +209,7 @@ spf_question_answer(struct arena *arena, struct spf_question *question,
 		take_texts(arena, question, answer);
 		break;
 	case DNS_TYPE_CNAME:
+	case DNS_TYPE_NS:
 	case DNS_TYPE_SOA:
 		break;
 	}

@@ -49,6 +49,17 @@ spf check:--ip --helo --sender --resolver --timeout --explain
 dmarc check:--from --spf --dkim --resolver --timeout --explain
 dmarc list:--limit
 dmarc report:--day --output
+dkim new:--selector --algorithm --reason
+dkim list:--attention --limit
+dkim show
+dkim publish
+dkim check
+dkim activate:--force --reason
+dkim rotate:--all
+dkim retire:--force --reason
+dkim export:--output
+dkim import:--amavis --iredmail --directory
+dkim master-key
 srs encode
 srs decode
 srs keys

@@ -183,7 +183,8 @@ send_all(int fd, struct slice bytes)
 static int
 timeout_of(enum command_id id)
 {
-	return id == COMMAND_db_prune ||
+	return id == COMMAND_db_prune || id == COMMAND_dkim_rotate ||
+			       id == COMMAND_dkim_check ||
 			       id == COMMAND_greylist_whitelist_domain_refresh
 		       ? -1
 		       : ANSWER_TIMEOUT_MS;

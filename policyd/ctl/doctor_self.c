@@ -78,6 +78,8 @@ doctor_check_files(struct doctor *doctor)
 		S_IWGRP | S_IROTH | S_IWOTH, "g-w,o=", others);
 	check_file(doctor, config->srs.secrets_file,
 		S_IWGRP | S_IROTH | S_IWOTH, "g-w,o=", others);
+	check_file(doctor, config->dkim.master_key_file,
+		S_IWGRP | S_IROTH | S_IWOTH, "g-w,o=", others);
 }
 
 /* --- rules -------------------------------------------------------------- */

@@ -106,6 +106,7 @@ remark_passwords(struct command *command, const struct config *config)
 		remark_password(command, config->db[i].password_file);
 	remark_password(command, config->notify.password_file);
 	remark_password(command, config->srs.secrets_file);
+	remark_password(command, config->dkim.master_key_file);
 }
 
 void

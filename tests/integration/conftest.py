@@ -24,7 +24,8 @@ TABLES = ("iredapd.throttle_tracking", "iredapd.throttle",
           "iredapd.smtp_sessions", "iredapd.senderscore_cache",
           "iredapd.srs_exclude_domains",
           "policyd.setting", "policyd.decision", "policyd.lease",
-          "policyd.access", "policyd.dmarc_aggregate", "amavisd.wblist", "amavisd.outbound_wblist",
+          "policyd.access", "policyd.dkim_key", "policyd.dmarc_aggregate",
+          "amavisd.wblist", "amavisd.outbound_wblist",
           "amavisd.users", "amavisd.mailaddr")
 
 

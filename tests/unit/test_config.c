@@ -835,6 +835,55 @@ START_TEST(reads_the_secrets_of_srs)
 }
 END_TEST
 
+#define HEX_KEY \
+	"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1C1D1E1F"
+
+static const struct {
+	const char *name, *content;
+	mode_t mode;
+	const char *error;
+} master_keys[] = {
+	{ "hexadecimal digits", HEX_KEY "\n", 0600, NULL },
+	{ "base64", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n", 0640,
+		NULL },
+	{ "a digit too few", "0102030405\n", 0600, "something else than" },
+	{ "two lines", HEX_KEY "\n" HEX_KEY "\n", 0600, "something else than" },
+	{ "empty", "", 0600, "something else than" },
+	{ "readable", HEX_KEY "\n", 0604, "everybody may use it" },
+};
+
+START_TEST(reads_the_master_key_of_dkim)
+{
+	unsigned char key[CONFIG_DKIM_KEY_SIZE];
+	struct config *config;
+	char text[256], *printed;
+	int status;
+
+	write_file("file", master_keys[_i].content,
+		strlen(master_keys[_i].content));
+	ck_assert_int_eq(chmod(path_of("file"), master_keys[_i].mode), 0);
+	(void)snprintf(text, sizeof(text), "[dkim]\nmaster_key_file = %s\n",
+		path_of("file"));
+	config = parse(text);
+	status = config_read_secrets(config, &errors);
+	ck_assert_int_eq(status, master_keys[_i].error ? -1 : 0);
+	ck_assert_int_eq(config_dkim_key(config, key), status == 0);
+	if (status == 0) {
+		for (size_t i = 0; i < sizeof(key); i++)
+			ck_assert_uint_eq(key[i], i);
+		printed = print(config, true);
+		ck_assert_ptr_null(strstr(printed, "0001020304"));
+		x_free(printed);
+	} else {
+		ck_assert_msg(strstr(errors.items[0].text,
+				      master_keys[_i].error) != NULL,
+			"%s: %s", master_keys[_i].name, errors.items[0].text);
+		ck_assert_ptr_null(strstr(errors.items[0].text, "0102"));
+	}
+	config_unref(config);
+}
+END_TEST
+
 START_TEST(an_absent_password_file_is_an_error)
 {
 	struct config *config = parse("[notify]\n"
@@ -903,6 +952,8 @@ files(void)
 	tcase_add_test(tcase, forgets_secrets);
 	tcase_add_loop_test(tcase, reads_the_secrets_of_srs, 0,
 		COUNT(srs_secrets));
+	tcase_add_loop_test(tcase, reads_the_master_key_of_dkim, 0,
+		COUNT(master_keys));
 	tcase_add_test(tcase, an_absent_password_file_is_an_error);
 	return tcase;
 }

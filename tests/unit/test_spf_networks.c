@@ -44,6 +44,7 @@ set_record(struct dns_record *record, enum dns_type type, struct slice value)
 		record->text = value;
 		break;
 	case DNS_TYPE_CNAME:
+	case DNS_TYPE_NS:
 	case DNS_TYPE_SOA:
 	case DNS_TYPE_PTR:
 		ck_abort();

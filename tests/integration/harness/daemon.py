@@ -21,6 +21,8 @@ WITHOUT_SPF = {
     "greylisting.bypass_spf": "no",
     "reject_sender_login_mismatch.check_spf": "no",
 }
+# Seals private keys of DKIM.
+MASTER_KEY = "0123456789abcdef" * 4
 WITH_SPF = {name: None for name in WITHOUT_SPF}
 
 
@@ -40,6 +42,7 @@ def settings_for(directory, database, ports, **more):
         "cleanup.enabled": "no",
         # Tests put rows there, and have no DNS that knows them.
         "greylisting.refresh_whitelist_domains": "no",
+        "dkim.master_key_file": "%s/master_key" % directory,
     }
     settings.update(WITHOUT_SPF)
     for name in ("iredapd", "vmail", "policyd", "amavisd"):
@@ -92,7 +95,14 @@ class Policyd:
         with open(password, "w") as file:
             file.write(self.database.PASSWORD + "\n")
         os.chmod(password, 0o600)
+        self.write_master_key(MASTER_KEY)
         return self
+
+    def write_master_key(self, text):
+        path = os.path.join(self.directory, "master_key")
+        with open(path, "w") as file:
+            file.write(text + "\n")
+        os.chmod(path, 0o600)
 
     def write_config(self, text):
         with open(self.path, "w") as file:

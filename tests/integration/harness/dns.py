@@ -120,8 +120,9 @@ def _soa(ttl):
                                len(data)) + data
 
 
-def _packet(question, rcode, records=(), authority=(), is_cut=False):
-    flags = 0x8180 | (0x0200 if is_cut else 0) | rcode
+def _packet(question, rcode, records=(), authority=(), is_cut=False,
+            is_server=False):
+    flags = (0x8500 if is_server else 0x8180) | (0x0200 if is_cut else 0) | rcode
     return struct.pack(">6H", question.number, flags, 1, len(records),
                        len(authority), 0) + question.wire + b"".join(
                            [*records, *authority])
@@ -132,7 +133,9 @@ class DnsServer:
     is not there does not exist, unless there is one below it. Aliases are
     followed within the zone. Use as a context manager."""
 
-    def __init__(self, zone=None, port=0):
+    def __init__(self, zone=None, port=0, host="127.0.0.1", is_server=False):
+        """is_server: it answers as a server of its zones does."""
+        self.host, self.is_server = host, is_server
         self.zone = dict(zone or {})
         self._asked = []
         self._lock = threading.Lock()
@@ -144,15 +147,14 @@ class DnsServer:
         for thread in self._threads:
             thread.start()
 
-    @staticmethod
-    def _open(port):
+    def _open(self, port):
         """A port that is free for UDP may be taken for TCP."""
         for attempts_left in reversed(range(50)):
             udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             tcp = socket.socket()
             tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                udp.bind(("127.0.0.1", port))
+                udp.bind((self.host, port))
                 tcp.bind(udp.getsockname())
                 tcp.listen(16)
                 return udp, tcp
@@ -230,10 +232,12 @@ class DnsServer:
         last = answers[-1]
         is_there = last.records.get(question.kind)
         packet = _packet(question, last.rcode, records,
-                         [] if is_there else [_soa(last.negative_ttl)])
+                         [] if is_there else [_soa(last.negative_ttl)],
+                         is_server=self.is_server)
         if transport == "udp" and (answers[0].is_cut or
                                    len(packet) > question.room):
-            packet = _packet(question, last.rcode, is_cut=True)
+            packet = _packet(question, last.rcode, is_cut=True,
+                             is_server=self.is_server)
         return packet, answers[0].until
 
     def _send_later(self, until, packet, peer):
