@@ -427,9 +427,13 @@ static const struct db_statement list_domain = {
  * is shown. */
 static const struct db_statement list_attention = {
 	.name = "dkim_list_attention",
-	.sql = LIST("id IN (SELECT id FROM (SELECT id FROM dkim_key k"
-		    " FORCE INDEX (attention) WHERE " MAY_NEED_ATTENTION
-		    " LIMIT 50000) found)"),
+	.sql = "SELECT " DKIM_ROW_COLUMNS ", (SELECT COUNT(*) FROM dkim_key o"
+	       " WHERE o.domain = k.domain AND o.state = 'active'"
+	       " AND o.algorithm <> k.algorithm) FROM (SELECT id AS found_id"
+	       " FROM dkim_key k FORCE INDEX (attention) WHERE"
+	       " " MAY_NEED_ATTENTION " LIMIT 50000) found STRAIGHT_JOIN"
+	       " dkim_key k ON k.id = found.found_id ORDER BY domain, selector"
+	       " LIMIT ?",
 	.access = DB_READS,
 	.params = "uu",
 	.columns = DKIM_ROW_LETTERS "u",
