@@ -413,8 +413,8 @@ on_old(struct command *command, const struct db_result *result)
 }
 
 /*
- * Active keys that are too old and have no successor. By domain_state, or the
- * active ones by state_checked.
+ * Active keys that are too old and have no successor. By domain_state, or by
+ * attention, up to that age.
  */
 static void
 find_old(struct command *command, uint64_t before)

@@ -35,5 +35,7 @@ CREATE TABLE IF NOT EXISTS dkim_key (
   UNIQUE KEY name (domain, selector),
   UNIQUE KEY active (domain, active_algorithm),
   KEY domain_state (domain, state),
-  KEY state_checked (state, checked_at)
+  KEY state_checked (state, checked_at),
+  -- All that a look for keys that need attention reads of those that do not.
+  KEY attention (state, active_at, check_result, domain, algorithm, bits)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
