@@ -308,6 +308,8 @@ def test_nothing_is_done_when_it_only_observes(send, sink):
         "dmarc=fail header.from=reject.example polrec.p=reject"
 
 
+# Nobody has its keys here.
+@pytest.mark.settings({"dkim.sign": "no"})
 def test_a_login_is_not_judged(send, sink, mail, policyd):
     mark = uuid.uuid4().hex
     with mail.session(address=CLIENT, name="unknown",
