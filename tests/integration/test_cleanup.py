@@ -278,7 +278,8 @@ def test_one_node_at_a_time(configured, second, mariadb, clock):
     wait_for(lambda: configured.json("status")["cleanup"]["state"] != "at work",
              "the end")
     assert second.ctl_run("db", "prune").returncode == DONE
-    lease, = mariadb.rows("SELECT * FROM policyd.lease")
+    lease, = mariadb.rows(
+        "SELECT * FROM policyd.lease WHERE name = 'cleanup'")
     assert (lease["node"], lease["holder"]) == ("second", "")
 
 

@@ -314,7 +314,8 @@ def test_migrating_again_changes_nothing(configured, mariadb):
         ("iredapd", 1), ("iredapd", 2), ("iredapd", 3),
         ("iredapd", 4), ("iredapd", 5),
         ("policyd", 1), ("policyd", 2), ("policyd", 3), ("policyd", 4),
-        ("policyd", 5), ("policyd", 6), ("policyd", 7)]
+        ("policyd", 5), ("policyd", 6), ("policyd", 7), ("policyd", 8),
+        ("policyd", 9)]
     configured.migrate()
     assert mariadb.rows("SELECT * FROM policyd.schema_migration"
                         " ORDER BY database_name, number") == before
