@@ -52,9 +52,11 @@ command_parameter(const struct command_row *row, size_t i,
 {
 	struct slice rest = slice_of(row->arguments);
 
-	for (size_t at = 0; next_parameter(&rest, out); at++)
+	for (size_t at = 0; next_parameter(&rest, out); at++) {
+		assert(at < COMMAND_ARGUMENTS_MAX); /* the table is ours */
 		if (at == i)
 			return true;
+	}
 	return false;
 }
 

@@ -36,7 +36,7 @@ struct command_row {
 extern const struct command_row command_table[COMMAND_COUNT];
 
 #define COMMAND_WORDS_MAX     3 /* of one command */
-#define COMMAND_ARGUMENTS_MAX 10
+#define COMMAND_ARGUMENTS_MAX 12
 /* Of an option whose value ends with "...". */
 #define COMMAND_REPEATED_MAX 8
 /* A whole request, and with it every value in it. */
