@@ -26,7 +26,7 @@ message_text_line(struct str *lines, const char *name, struct slice value)
 {
 	const size_t len = strlen(name) + value.len + 2;
 
-	if (len > lines->limit - lines->len)
+	if (len > lines->limit - lines->len || len > FACTS_LINE_MAX)
 		return;
 	str_append_text(lines, name);
 	str_append_char(lines, '=');

@@ -26,6 +26,11 @@ struct arena;
 #define FACTS_RECIPIENTS_BYTES_MAX ((size_t)256 << 10)
 /* Of all other lines. */
 #define FACTS_LINES_MAX ((size_t)256 << 10)
+/*
+ * Of one line. The other side refuses a request with a line of more than 64
+ * KiB, and a question that is refused is a message that no rule has judged.
+ */
+#define FACTS_LINE_MAX ((size_t)16 << 10)
 
 struct facts_message_question {
 	struct ip client; /* IP_NONE when it is not known */
@@ -47,7 +52,8 @@ struct facts_message_question {
 	struct slice more;
 };
 
-/* Appends name=value as one line, if all of it fits. */
+/* Appends name=value as one line, if all of it fits and is no longer than
+ * FACTS_LINE_MAX. */
 void message_text_line(struct str *lines, const char *name, struct slice value);
 
 /* All lines of the question; those of the recipients come last. */

@@ -209,6 +209,8 @@ take_result(struct verifying *verifying, struct arena *arena, size_t i)
 
 /* What one field takes to be read (auth_results.h). */
 #define RESULTS_ARENA_MAX ((size_t)128 << 10)
+/* Of the name of a result. Who seals may write any; a longer one is none. */
+#define RESULT_NAME_MAX 32u
 
 static struct slice
 read_dmarc(struct arena *arena, struct slice field)
@@ -221,7 +223,8 @@ read_dmarc(struct arena *arena, struct slice field)
 	if (auth_results_read(scratch, field, &read, &err) == 0)
 		for (const struct auth_result *result = read.first;
 			result != NULL && out.len == 0; result = result->next)
-			if (slice_case_eq(result->method, SLICE("dmarc")))
+			if (slice_case_eq(result->method, SLICE("dmarc")) &&
+				result->result.len <= RESULT_NAME_MAX)
 				out = slice_lower(arena, result->result);
 	arena_free(scratch);
 	return out;

@@ -68,6 +68,26 @@ START_TEST(writes_whole_lines_only)
 }
 END_TEST
 
+/* One that is too long would have the whole request refused. */
+START_TEST(leaves_out_a_line_that_is_too_long)
+{
+	struct str lines, value;
+
+	str_init(&lines, FACTS_LINES_MAX);
+	str_init(&value, FACTS_LINES_MAX);
+	while (value.len < FACTS_LINE_MAX - 3)
+		str_append_char(&value, 'x');
+	message_text_line(&lines, "a", str_slice(&value));
+	ck_assert_uint_eq(lines.len, FACTS_LINE_MAX);
+	str_reset(&lines);
+	str_append_char(&value, 'x');
+	message_text_line(&lines, "a", str_slice(&value));
+	ck_assert_uint_eq(lines.len, 0);
+	str_free(&value);
+	str_free(&lines);
+}
+END_TEST
+
 /* --- answers -------------------------------------------------------------- */
 
 #define LONG64 \
@@ -168,6 +188,7 @@ main(void)
 
 	tcase_add_test(tcase, writes_a_question);
 	tcase_add_test(tcase, writes_whole_lines_only);
+	tcase_add_test(tcase, leaves_out_a_line_that_is_too_long);
 	tcase_add_loop_test(tcase, reads_answers, 0,
 		sizeof(answers) / sizeof(answers[0]));
 	tcase_add_test(tcase, reads_what_else_is_said);
