@@ -145,6 +145,10 @@ authorship_write(const struct authorship_outcome *outcome,
 	message_text_line(out, "dmarc_domain", outcome->domain);
 	if (outcome->dmarc != NULL)
 		add_dmarc(outcome->dmarc, out);
+	else if (outcome->is_late)
+		/* The rule has a setting for what is not known. */
+		add_word(out, "dmarc_result",
+			dmarc_result_name(DMARC_TEMPERROR));
 	add_evidence(evidence, out);
 }
 
