@@ -25,6 +25,14 @@ limit_of(int64_t stored)
 	return stored > 0 ? (uint64_t)stored : 0;
 }
 
+/* The milter counts more recipients than it tells of (message_text.h). */
+static bool
+has_untold_recipients(const struct request *req)
+{
+	return req->stage == STAGE_MESSAGE &&
+	       req->n_recipients < req->recipient_count;
+}
+
 /*
  * Mail within a domain. Only a login or a trusted client can claim it: the
  * sender address alone could be anybody's.
@@ -37,7 +45,8 @@ stays_in_domain(const struct request *req)
 
 	if (!request_is_authenticated(req) && !req->client_is_trusted)
 		return false;
-	if (who->domain.len == 0 || req->n_recipients == 0)
+	if (who->domain.len == 0 || req->n_recipients == 0 ||
+		has_untold_recipients(req))
 		return false;
 	for (size_t i = 0; i < req->n_recipients; i++)
 		if (!slice_eq(who->domain, req->recipients[i].domain))

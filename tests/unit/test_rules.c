@@ -76,7 +76,7 @@ apply(void)
 static enum rule_status
 judge(enum rule_id id)
 {
-	ck_assert(rules_all[id]->stages & req.stage);
+	ck_assert(rules_all[id]->stages & req.rule_stages);
 	return rules_all[id]->judge(&req, &facts, &verdict);
 }
 
@@ -311,6 +311,10 @@ static const struct limit_set crowd = { .kind = THROTTLE_OUTBOUND,
 #define LOGIN                                                     \
 	"client_address=192.0.2.7\nsasl_username=u@example.com\n" \
 	"sender=u@example.com\nrecipient=x@remote.example\n"
+#define MILTERS "[milter]\nlisten = unix:/m\nend_of_message = yes\n"
+#define WITHIN                                                    \
+	"client_address=192.0.2.7\nsasl_username=u@example.com\n" \
+	"sender=u@example.com\nrecipient=r@example.com\n"
 #define INBOUND                                               \
 	"client_address=192.0.2.7\nsender=x@remote.example\n" \
 	"recipient=r@example.com\n"
@@ -373,11 +377,15 @@ static const struct throttle_case {
 	{ "unless told so", "[throttle]\nbypass_local_recipient = no\n",
 		LOGIN "recipient_count=1\n", &inbound, &quiet, full,
 		"Throttling quota exceeded", "max_msgs", VERDICT_REJECT, 1 },
-	{ "within the domain", "",
-		"client_address=192.0.2.7\nsasl_username=u@example.com\n"
-		"sender=u@example.com\nrecipient=r@example.com\n"
-		"recipient_count=1\n",
-		NULL, NULL, NULL, NULL, "", VERDICT_DUNNO, 0 },
+	{ "within the domain", "", WITHIN "recipient_count=1\n", NULL, NULL,
+		NULL, NULL, "", VERDICT_DUNNO, 0 },
+	{ "within the domain, by the milter", MILTERS,
+		WITHIN "protocol_state=MESSAGE\nrecipient_count=1\n", NULL,
+		NULL, NULL, NULL, "", VERDICT_DUNNO, 0 },
+	{ "who is not told may be elsewhere", MILTERS,
+		WITHIN "protocol_state=MESSAGE\nrecipient_count=2\n", &outbound,
+		&quiet, full, "Throttling quota exceeded", "max_msgs",
+		VERDICT_REJECT, 1 },
 	{ "a stranger cannot claim the domain", "",
 		"client_address=192.0.2.7\nsender=x@example.com\n"
 		"recipient=r@example.com\nrecipient_count=1\n",
