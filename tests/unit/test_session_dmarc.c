@@ -224,6 +224,40 @@ START_TEST(tells_the_rules_who_has_sealed)
 }
 END_TEST
 
+/* He may call his result by any name, but not a long one. */
+START_TEST(a_seal_has_no_long_result)
+{
+	static const char *const others[][2] = {
+		{ "ARC-Seal",
+			" i=1; a=ed25519-sha256; d=Lists.example; s=s; cv=none;"
+			" b=1p+CIGFFm07QUcfpOFWUrnYVGwM01ALA1Oc4h5pAyywM8oV47VT4"
+			"fFnzkoHE4ebJ84TZIJVgqKXl+mjaxOTNCA==" },
+		{ NULL, NULL }, /* as there */
+		{ "ARC-Authentication-Results",
+			" i=1; mx.lists.example; dmarc="
+			"passpasspasspasspasspasspasspasspass" },
+		{ "From", " joe@example.com" },
+	};
+
+	fake_milter.record = ED25519_RECORD;
+	fake_milter.settings.header_bytes = 10000;
+	ck_assert_int_eq(connect_from("192.0.2.1"), SESSION_SERVE);
+	mail_from(SLICE(""), "");
+	for (size_t i = 0; i < 4; i++) {
+		const char *const *field =
+			others[i][0] != NULL ? others[i] : sealed_fields[i];
+
+		session_header(session, slice_of(field[0]), slice_of(field[1]));
+	}
+	session_header_end(session);
+	ck_assert(session_body(session, SLICE("Hello.\r\n")));
+	(void)end_message();
+	ck_assert_msg(strstr(fake_milter.more, "\narc_sealer=lists.example\n"
+					       "arc_dmarc=\n") != NULL,
+		"%s", fake_milter.more);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -239,6 +273,7 @@ main(void)
 	tcase_add_test(tcase, dmarc_needs_one_domain);
 	tcase_add_test(tcase, dmarc_may_come_too_late);
 	tcase_add_test(tcase, tells_the_rules_who_has_sealed);
+	tcase_add_test(tcase, a_seal_has_no_long_result);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
