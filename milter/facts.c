@@ -96,7 +96,9 @@ copy_signing(struct facts_session *session)
 	const struct config *config = session->config;
 
 	session->settings.signing = (struct signing_settings){
-		.is_on = config->dkim.sign,
+		/* Without it there are no keys, and nobody is asked for any. */
+		.is_on = config->dkim.sign &&
+			 config->dkim.master_key_file[0] != '\0',
 		.is_deferring = config->dkim.on_error == RULE_ON_ERROR_DEFER,
 		.header = config_canon_header(config),
 		.body = config_canon_body(config),
