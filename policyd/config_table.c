@@ -470,7 +470,7 @@ static const struct config_setting settings[] = {
 		"header", dmarc_action_choices, 0,
 		"when mail fails and its domain asks to take it for suspicious"),
 	CHOICE("dmarc", "temperror", dmarc.action[DMARC_CASE_TEMPERROR],
-		"report", dmarc_action_choices, 0,
+		"defer", dmarc_action_choices, 0,
 		"when the DNS does not answer, and mail might fail"),
 	CHOICE("dmarc", "bad_from", dmarc.action[DMARC_CASE_BAD_FROM],
 		"header", dmarc_action_choices, 0,

@@ -79,8 +79,8 @@ static const struct rule_case {
 		"[dmarc]\nmode = observe\nreject = defer\n", MAIL REJECT,
 		"451 4.7.0 " NOT_FROM ", which asks to reject such mail", "",
 		"none local_policy" },
-	{ "temperror", "", MAIL JUDGED("temperror", "none", "reject"), "", "",
-		"none " },
+	{ "temperror", "[dmarc]\ntemperror = report\n",
+		MAIL JUDGED("temperror", "none", "reject"), "", "", "none " },
 	{ "temperror, deferred", "[dmarc]\ntemperror = defer\n",
 		MAIL JUDGED("temperror", "none", "reject"),
 		"451 4.7.0 DMARC: it cannot be checked now whether this "
