@@ -126,8 +126,8 @@ class World:
                 "_dmarc." + DOMAIN: Answer(TXT="v=DMARC1; p=reject")}
         with open(self.records, "w") as file:
             for name in self.keys:
-                record = self.daemon.json("dkim", "show", DOMAIN,
-                                          name)["record"]
+                shown = self.daemon.json("dkim", "show", DOMAIN, name)
+                record = shown["records"][0]["record"]
                 where = "%s._domainkey.%s" % (name, DOMAIN)
                 zone[where] = Answer(TXT=record)
                 file.write("%s %s\n" % (where, record))
