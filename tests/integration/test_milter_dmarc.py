@@ -229,6 +229,11 @@ def test_a_silent_dns_defers(send):
 @pytest.mark.parametrize("fields, problem", [
     ("To: x@y.example\n", "there is no From"),
     ("From: a@none.example\nFrom: b@none.example\n", ""),
+    # Of a domain without a record, or of none.
+    ("From: a@far.example\nfrom : a@far.example\n", ""),
+    ("From: a@far.example, b@remote.example\n", "names several domains"),
+    ("From: a@far.example <b@remote.example>\n", ""),
+    ("From: undisclosed:;\n", ""),
     ("From: a@none.example, b@reject.example\n", "names several domains"),
     ("From: nobody\n", "")])
 def test_a_bad_from_is_refused(send, fields, problem):

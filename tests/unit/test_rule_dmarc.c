@@ -101,6 +101,14 @@ static const struct rule_case {
 		"reject " },
 	{ "no From, marked", "", CLIENT TO "header_from_problem=is missing\n",
 		"", "bad_from", "quarantine " },
+	{ "no From, by a login", "[dmarc]\nbad_from = reject\n",
+		CLIENT TO "header_from_problem=is missing\n"
+			  "sasl_username=u@example.com\n",
+		"", "", "" },
+	{ "no From, by a trusted client",
+		"[mail]\ntrusted_networks = 192.0.2.0/24\n"
+		"[dmarc]\nbad_from = reject\n",
+		CLIENT TO "header_from_problem=is missing\n", "", "", "" },
 	{ "authors of several domains", "[dmarc]\nbad_from = reject\n",
 		CLIENT TO "header_from=a@bank.example\n"
 			  "header_from=a@other.example\ndmarc_domain=\n",

@@ -362,29 +362,6 @@ START_TEST(header_from)
 }
 END_TEST
 
-static const struct {
-	const char *name, *config, *attributes, *text;
-} problem_cases[] = {
-	{ "none", "", "header_from=a@b.test\n", "" },
-	{ "no field", "", "header_from_problem=no field\n", WHOSE },
-	{ "a login", "", "header_from_problem=x\nsasl_username=a\n", "" },
-	{ "trusted", "[mail]\ntrusted_networks = 192.0.2.0/24\n",
-		"header_from_problem=x\n", "" },
-};
-
-START_TEST(bad_header_from)
-{
-	const char *text;
-
-	begin(problem_cases[_i].config,
-		at_message(problem_cases[_i].attributes));
-	text = judge(RULE_ID_reject_bad_header_from);
-	ck_assert_msg(strcmp(text, problem_cases[_i].text) == 0, "%s: %s",
-		problem_cases[_i].name, text);
-	end();
-}
-END_TEST
-
 /* --- the access policies ------------------------------------------------ */
 
 #define TO(recipient) "sender=a@b.test\nrecipient=" recipient "\n"
@@ -610,7 +587,6 @@ main(void)
 	tcase_add_loop_test(tcase, forged_sender, 0, N(forged_cases));
 	tcase_add_loop_test(tcase, login_mismatch, 0, N(login_cases));
 	tcase_add_loop_test(tcase, header_from, 0, N(author_cases));
-	tcase_add_loop_test(tcase, bad_header_from, 0, N(problem_cases));
 	tcase_add_loop_test(tcase, ml_access, 0, N(ml_cases));
 	tcase_add_loop_test(tcase, alias_access, 0, N(alias_cases));
 	tcase_add_loop_test(tcase, password, 0, N(password_cases));
