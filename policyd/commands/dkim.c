@@ -77,8 +77,8 @@ dkim_selector(struct command *command, const char *argument, struct slice *out)
 	if (dkim_selector_is_plain(*out))
 		return true;
 	reply_error(command, COMMAND_EXIT_USAGE,
-		"\"%.*s\" is not a selector: letters, digits and hyphens, 63 "
-		"at most",
+		"\"%.*s\" is not a selector such as s202611r: letters, digits, "
+		"and between them hyphens and dots, 63 at most",
 		SLICE_ARG(typed));
 	return false;
 }

@@ -174,8 +174,9 @@ put_made(struct command *command, const struct crypto_key *key)
 	row->selector = name_key(command, making);
 	if (!dkim_selector_is_plain(row->selector)) {
 		reply_error(command, COMMAND_EXIT_USAGE,
-			"\"%.*s\" is not a selector: letters, digits and "
-			"hyphens, 63 at most",
+			"\"%.*s\" is not a selector such as s202611r: "
+			"letters, digits, and between them hyphens and dots, "
+			"63 at most",
 			SLICE_ARG(row->selector));
 		return;
 	}
@@ -246,8 +247,14 @@ choose_types(struct command *command, struct dkim_making *making)
 		making->types[making->n_types++] = CRYPTO_KEY_ED25519;
 	if (making->n_types > 0)
 		return true;
-	reply_error(command, COMMAND_EXIT_USAGE,
-		"which algorithm? --algorithm is rsa or ed25519");
+	if (name.len > 0)
+		reply_error(command, COMMAND_EXIT_USAGE,
+			"--algorithm: \"%.*s\" is neither rsa nor ed25519",
+			SLICE_ARG(name));
+	else
+		reply_error(command, COMMAND_EXIT_USAGE,
+			"[dkim] rsa and ed25519 are both no: say which with "
+			"--algorithm");
 	return false;
 }
 

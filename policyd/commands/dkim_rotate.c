@@ -15,6 +15,8 @@
 
 /* Rows that are read at once, and keys that one run replaces. */
 #define ROWS_MAX 500u
+/* Of the zone file. */
+#define ZONE_MODE ((mode_t)0644)
 
 /* --- the zone file ------------------------------------------------------ */
 
@@ -48,7 +50,10 @@ end_zone(struct command *command, struct zone *zone)
 	zone->next(command);
 }
 
-/* The file is open only meanwhile, so nothing is left open by a failure. */
+/*
+ * The file is open only meanwhile, so nothing is left open by a failure. It is
+ * for the user of a name server, whatever our umask, and holds no secrets.
+ */
 static bool
 append(const struct zone *zone, const char *mode, const char *text)
 {
@@ -57,7 +62,8 @@ append(const struct zone *zone, const char *mode, const char *text)
 
 	if (file == NULL)
 		return false;
-	is_written = fputs(text, file) >= 0;
+	is_written =
+		fputs(text, file) >= 0 && fchmod(fileno(file), ZONE_MODE) == 0;
 	return fclose(file) == 0 && is_written;
 }
 
@@ -212,6 +218,7 @@ struct rotation {
 	struct slice domain; /* "": all */
 	struct step *steps;
 	size_t n_steps;
+	uint64_t n_revoked;
 	struct dkim_making *old; /* whose key is replaced */
 	size_t n_old, at_old;
 	struct dkim_row *rows; /* keys that may begin to sign */
@@ -248,12 +255,23 @@ show_steps(struct command *command)
 		reply_value(command, slice_of(rotation->steps[i].what));
 	}
 	reply_part_end(command);
-	reply_end(command, COMMAND_EXIT_DONE);
+	if (rotation->domain.len > 0 && rotation->n_steps == 0 &&
+		rotation->n_revoked == 0)
+		reply_error(command, COMMAND_EXIT_NOT_FOUND,
+			"%.*s has no key to go on from; \"policyctl dkim new "
+			"%.*s\" makes one",
+			SLICE_ARG(rotation->domain),
+			SLICE_ARG(rotation->domain));
+	else
+		reply_end(command, COMMAND_EXIT_DONE);
 }
 
 static void
 on_revoked(struct command *command, const struct db_result *result)
 {
+	struct rotation *rotation = command->data;
+
+	rotation->n_revoked = result->affected;
 	if (result->affected > 0)
 		reply_text(command, "%llu old keys are revoked",
 			(unsigned long long)result->affected);

@@ -383,6 +383,7 @@ read_day(struct report *report)
 		command_argument_or(&report->command->request, "day", "");
 	struct tm day = { .tm_sec = 0 };
 	const char *end;
+	int month_day;
 
 	report->begin = clock_wall() - DAY_S;
 	report->begin -= report->begin % DAY_S;
@@ -390,9 +391,12 @@ read_day(struct report *report)
 		return true;
 	end = strptime(slice_copy(report->command->arena, text).ptr, "%Y-%m-%d",
 		&day);
+	month_day = day.tm_mday;
+	/* One that there is not, as February 30th, becomes another. */
 	if (end != NULL && *end == '\0') {
 		report->begin = timegm(&day);
-		return true;
+		if (day.tm_mday == month_day)
+			return true;
 	}
 	reply_error(report->command, COMMAND_EXIT_USAGE,
 		"--day: \"%.*s\" is not a day such as 2026-11-28",

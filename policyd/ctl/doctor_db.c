@@ -112,6 +112,11 @@ static const struct probe probes[] = {
 	  " envelope_from, envelope_to, disposition, dkim_aligned, spf_aligned,"
 	  " override_type, override_comment, spf_result, spf_domain,"
 	  " spf_is_helo, dkim, n", "policy_domain", "siud", "dmarc" },
+	{ CONFIG_DB_POLICYD, "dkim_key",
+	  "id, domain, selector, algorithm, state, active_algorithm,"
+	  " private_key, record, bits, made_at, published_at, active_at,"
+	  " retired_at, revoked_at, checked_at, check_result, check_problem,"
+	  " n_absent, author, reason", "domain", "siu", NULL },
 };
 /* clang-format on */
 

@@ -255,15 +255,33 @@ def test_keys_are_rotated(policyd, world, clock):
     policyd.ctl("dkim", "rotate", status=2)
 
 
+@pytest.mark.parametrize("words, status, told", [
+    (["new", DOMAIN, "--algorithm", "dsa"], 2,
+     '"dsa" is neither rsa nor ed25519'),
+    (["new", DOMAIN, "--selector", "a_b"], 2, '"a_b" is not a selector'),
+    (["new", "exa mple"], 2, '"exa mple" is not a domain'),
+    (["rotate", DOMAIN], 3, "has no key to go on from"),
+    (["show", DOMAIN, "s9"], 3, "has no key s9"),
+])
+def test_what_cannot_be_done_is_said(policyd, words, status, told):
+    done = policyd.ctl_run("dkim", *words)
+    assert done.returncode == status and told in done.stderr
+
+
 def test_the_zone_file(policyd, directory):
     folder = os.path.join(directory, "zones")
     os.makedirs(folder, exist_ok=True)
     os.chmod(folder, 0o777)
     path = os.path.join(folder, "dkim.zone")
+    policyd.stop()
     policyd.configure(**policyd.settings, **{"dkim.zone_file": path})
-    policyd.ctl("reload")
+    before = os.umask(0o027)
+    policyd.start()
+    os.umask(before)
     made = new(policyd)
     policyd.ctl("dkim", "publish")
+    # A name server has a user of its own.
+    assert os.stat(path).st_mode & 0o777 == 0o644
     with open(path) as file:
         lines = file.read().splitlines()[1:]
     assert sorted((line.split()[0], strings_joined(line))
