@@ -7,24 +7,16 @@
 #include "common/base/crypto_key.h"
 #include "common/base/mem.h"
 #include "common/mail/fold.h"
+#include "common/mail/kept_header.h"
 
 #define FIELD "DKIM-Signature"
 /* RFC 1035, 2.3.4, without the dot at the end. */
 #define DOMAIN_MAX 253
 
-/* A header of this size is what most mail has; larger ones are not kept. */
-#define KEPT_BYTES_MAX ((size_t)16 << 10)
-
-struct field {
-	size_t at; /* of the name in the bytes, the value behind it */
-	size_t n_name, n_value;
-	size_t n_bare; /* of the name without blanks before the colon */
-};
-
 /* What h= names. */
 struct entry {
 	struct slice name;
-	const struct field *field; /* NULL: there is no further one */
+	size_t field; /* SIZE_MAX: there is no further one */
 };
 
 enum state {
@@ -41,11 +33,8 @@ struct body {
 
 struct dkim_signer {
 	enum state state;
-	struct str bytes;
-	struct field *fields;
-	size_t n_fields, fields_size;
+	struct kept_header header;
 	size_t n_from;
-	bool is_too_large; /* what came then was not kept */
 	unsigned bodies;
 	struct body body[DKIM_CANON_COUNT];
 	/* Of the signature that is being made. */
@@ -86,7 +75,7 @@ dkim_signer_new(void)
 {
 	struct dkim_signer *signer = x_new(struct dkim_signer);
 
-	str_init(&signer->bytes, DKIM_HEADER_BYTES_MAX);
+	kept_header_init(&signer->header, DKIM_HEADER_BYTES_MAX);
 	str_init(&signer->text, DKIM_SIGNATURE_MAX);
 	str_init(&signer->word, DKIM_SIGNATURE_MAX);
 	signer->hash = crypto_sha256_new();
@@ -105,8 +94,7 @@ dkim_signer_free(struct dkim_signer *signer)
 	crypto_sha256_free(signer->hash);
 	str_free(&signer->word);
 	str_free(&signer->text);
-	str_free(&signer->bytes);
-	x_free(signer->fields);
+	kept_header_free(&signer->header);
 	x_free(signer);
 }
 
@@ -125,12 +113,9 @@ wants_body(const struct dkim_signer *signer, int canon)
 void
 dkim_signer_start(struct dkim_signer *signer, unsigned bodies)
 {
-	if (signer->bytes.size > KEPT_BYTES_MAX)
-		str_free(&signer->bytes);
-	str_reset(&signer->bytes);
+	kept_header_reset(&signer->header);
 	signer->state = STATE_HEADER;
-	signer->n_fields = signer->n_from = 0;
-	signer->is_too_large = false;
+	signer->n_from = 0;
 	signer->bodies = bodies;
 	for (int i = 0; i < DKIM_CANON_COUNT; i++) {
 		struct body *body = &signer->body[i];
@@ -141,44 +126,23 @@ dkim_signer_start(struct dkim_signer *signer, unsigned bodies)
 	}
 }
 
-static struct field *
-new_field(struct dkim_signer *signer)
-{
-	if (signer->n_fields == signer->fields_size) {
-		signer->fields_size =
-			signer->fields_size > 0 ? 2 * signer->fields_size : 32;
-		signer->fields = x_realloc_array(signer->fields,
-			signer->fields_size, sizeof(*signer->fields));
-	}
-	return &signer->fields[signer->n_fields++];
-}
-
 void
 dkim_signer_header(struct dkim_signer *signer, struct slice name,
 	struct slice value)
 {
-	const struct slice bare = slice_trim(name);
+	struct kept_header *header = &signer->header;
 
 	assert(signer->state == STATE_HEADER);
-	signer->n_from += slice_case_eq(bare, SLICE("From"));
-	if (signer->is_too_large ||
-		signer->n_fields == DKIM_HEADER_FIELDS_MAX) {
-		signer->is_too_large = true;
-		return;
-	}
-	*new_field(signer) = (struct field){ .at = signer->bytes.len,
-		.n_name = name.len,
-		.n_value = value.len,
-		.n_bare = bare.len };
-	str_append_slice(&signer->bytes, name);
-	str_append_slice(&signer->bytes, value);
-	signer->is_too_large = signer->bytes.is_cut;
+	signer->n_from += slice_case_eq(slice_trim(name), SLICE("From"));
+	if (header->n == DKIM_HEADER_FIELDS_MAX)
+		header->is_too_large = true;
+	kept_header_add(header, name, value);
 }
 
 enum dkim_sign_result
 dkim_signer_check(const struct dkim_signer *signer)
 {
-	if (signer->is_too_large)
+	if (signer->header.is_too_large)
 		return DKIM_SIGN_TOO_LARGE;
 	if (signer->n_from == 0)
 		return DKIM_SIGN_NO_FROM;
@@ -212,43 +176,8 @@ dkim_signer_end(struct dkim_signer *signer)
 
 /* --- which fields are signed -------------------------------------------- */
 
-static struct slice
-name_of(const struct dkim_signer *signer, const struct field *field)
-{
-	return slice_part(str_slice(&signer->bytes), field->at,
-		field->at + field->n_name);
-}
-
-static struct slice
-value_of(const struct dkim_signer *signer, const struct field *field)
-{
-	const size_t at = field->at + field->n_name;
-
-	return slice_part(str_slice(&signer->bytes), at, at + field->n_value);
-}
-
 static bool
-has_name(const struct dkim_signer *signer, const struct field *field,
-	struct slice name)
-{
-	/* Most names differ in length, and are not looked at. */
-	return field->n_bare == name.len &&
-	       slice_case_eq(slice_trim(name_of(signer, field)), name);
-}
-
-/* Position of the next one of a name above the last, from the bottom up. */
-static size_t
-find_above(const struct dkim_signer *signer, struct slice name, size_t at)
-{
-	while (at-- > 0)
-		if (has_name(signer, &signer->fields[at], name))
-			return at;
-	return SIZE_MAX;
-}
-
-static bool
-add_entry(struct dkim_signer *signer, struct slice name,
-	const struct field *field)
+add_entry(struct dkim_signer *signer, struct slice name, size_t field)
 {
 	if (signer->n_entries == DKIM_SIGNED_FIELDS_MAX)
 		return false;
@@ -264,14 +193,14 @@ choose_fields(struct dkim_signer *signer,
 	signer->n_entries = 0;
 	for (size_t i = 0; i < signature->n_fields; i++) {
 		const struct dkim_field *wanted = &signature->fields[i];
-		size_t at = signer->n_fields;
+		size_t at = signer->header.n;
 
-		while ((at = find_above(signer, wanted->name, at)) != SIZE_MAX)
-			if (!add_entry(signer, wanted->name,
-				    &signer->fields[at]))
+		while ((at = kept_header_above(&signer->header, wanted->name,
+				at)) != SIZE_MAX)
+			if (!add_entry(signer, wanted->name, at))
 				return false;
 		if (wanted->is_oversigned &&
-			!add_entry(signer, wanted->name, NULL))
+			!add_entry(signer, wanted->name, SIZE_MAX))
 			return false;
 	}
 	return true;
@@ -377,12 +306,14 @@ hash_header(struct dkim_signer *signer, const struct dkim_signature *signature,
 {
 	crypto_sha256_start(signer->hash);
 	for (size_t i = 0; i < signer->n_entries; i++) {
-		const struct field *field = signer->entries[i].field;
+		const size_t field = signer->entries[i].field;
 
-		if (field == NULL)
+		if (field == SIZE_MAX)
 			continue;
-		dkim_canon_header(signature->header, name_of(signer, field),
-			value_of(signer, field), add_to_hash, signer->hash);
+		dkim_canon_header(signature->header,
+			kept_header_name(&signer->header, field),
+			kept_header_value(&signer->header, field), add_to_hash,
+			signer->hash);
 		crypto_sha256_add(signer->hash, "\r\n", 2);
 	}
 	dkim_canon_header(signature->header, SLICE(FIELD),
