@@ -177,6 +177,21 @@ config_has_srs(const struct config *config)
 	return config->srs.domain[0] != '\0';
 }
 
+struct db_config
+config_db_target(const struct config_db *db)
+{
+	return (struct db_config){
+		.socket = db->socket,
+		.host = db->host,
+		.port = db->port,
+		.user = db->user,
+		.password = db->password != NULL ? db->password : "",
+		.database = db->name,
+		.tls = db->tls,
+		.tls_ca = db->tls_ca,
+	};
+}
+
 bool
 config_has_milter(const struct config *config)
 {

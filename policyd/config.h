@@ -114,6 +114,11 @@ enum config_db_id {
 	CONFIG_DB_COUNT
 };
 
+/*
+ * How a database is reached and as whom, pointing into db; bounds, label and
+ * remedy are the caller's to set.
+ */
+struct db_config config_db_target(const struct config_db *db);
 /* What helps when a table or a column of the database is not there. */
 const char *config_db_remedy(enum config_db_id id);
 

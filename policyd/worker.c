@@ -338,23 +338,14 @@ open_database(struct sources *sources, enum config_db_id id)
 	};
 	const struct config *config = sources->config;
 	const struct config_db *from = &config->db[id];
-	const struct db_config pool = {
-		.label = labels[id],
-		.socket = from->socket,
-		.host = from->host,
-		.port = from->port,
-		.user = from->user,
-		.password = from->password != NULL ? from->password : "",
-		.database = from->name,
-		.tls = from->tls,
-		.tls_ca = from->tls_ca,
-		.connections = config->database.connections,
-		.connect_timeout_ms = config->database.connect_timeout_ms,
-		.statement_timeout_ms = config->database.statement_timeout_ms,
-		.queue_max = DB_QUEUE_MAX,
-		.remedy = config_db_remedy(id),
-	};
+	struct db_config pool = config_db_target(from);
 
+	pool.label = labels[id];
+	pool.connections = config->database.connections;
+	pool.connect_timeout_ms = config->database.connect_timeout_ms;
+	pool.statement_timeout_ms = config->database.statement_timeout_ms;
+	pool.queue_max = DB_QUEUE_MAX;
+	pool.remedy = config_db_remedy(id);
 	if (from->name[0] == '\0')
 		return;
 	sources->db[id] = db_new(sources->loop, &pool);

@@ -435,23 +435,14 @@ static void
 connect_database(struct report *report)
 {
 	const struct config_db *from = &report->config->db[CONFIG_DB_POLICYD];
-	const struct db_config config = {
-		.label = "policyd",
-		.socket = from->socket,
-		.host = from->host,
-		.port = from->port,
-		.user = from->user,
-		.password = from->password != NULL ? from->password : "",
-		.database = from->name,
-		.tls = from->tls,
-		.tls_ca = from->tls_ca,
-		.connections = 1,
-		.connect_timeout_ms = TIMEOUT_MS,
-		.statement_timeout_ms = TIMEOUT_MS,
-		.queue_max = 1,
-		.remedy = config_db_remedy(CONFIG_DB_POLICYD),
-	};
+	struct db_config config = config_db_target(from);
 
+	config.label = "policyd";
+	config.connections = 1;
+	config.connect_timeout_ms = TIMEOUT_MS;
+	config.statement_timeout_ms = TIMEOUT_MS;
+	config.queue_max = 1;
+	config.remedy = config_db_remedy(CONFIG_DB_POLICYD);
 	report->db = db_new(report->loop, &config);
 }
 

@@ -684,22 +684,13 @@ examine(struct doctor *doctor, struct loop *loop, enum config_db_id id)
 		.missing = "",
 		.missing_migrations = "",
 	};
-	const struct db_config config = {
-		.label = from->name,
-		.socket = from->socket,
-		.host = from->host,
-		.port = from->port,
-		.user = from->user,
-		.password = from->password != NULL ? from->password : "",
-		.database = from->name,
-		.tls = from->tls,
-		.tls_ca = from->tls_ca,
-		.connections = 1,
-		.connect_timeout_ms = TIMEOUT_MS,
-		.statement_timeout_ms = TIMEOUT_MS,
-		.queue_max = 8,
-	};
+	struct db_config config = config_db_target(from);
 
+	config.label = from->name;
+	config.connections = 1;
+	config.connect_timeout_ms = TIMEOUT_MS;
+	config.statement_timeout_ms = TIMEOUT_MS;
+	config.queue_max = 8;
 	patient.db = db_new(loop, &config);
 	if (check_server(&patient)) {
 		check_rights(&patient);

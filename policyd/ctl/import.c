@@ -420,22 +420,14 @@ static struct db *
 connect_database(struct import *import, const struct config_db *from,
 	const char *label, const char *password)
 {
-	const struct db_config config = {
-		.label = label,
-		.socket = from->socket,
-		.host = from->host,
-		.port = from->port,
-		.user = from->user,
-		.password = password != NULL ? password : "",
-		.database = from->name,
-		.tls = from->tls,
-		.tls_ca = from->tls_ca,
-		.connections = 1,
-		.connect_timeout_ms = CONNECT_TIMEOUT_MS,
-		.statement_timeout_ms = STATEMENT_TIMEOUT_MS,
-		.queue_max = 8,
-	};
+	struct db_config config = config_db_target(from);
 
+	config.label = label;
+	config.password = password != NULL ? password : "";
+	config.connections = 1;
+	config.connect_timeout_ms = CONNECT_TIMEOUT_MS;
+	config.statement_timeout_ms = STATEMENT_TIMEOUT_MS;
+	config.queue_max = 8;
 	return db_new(import->loop, &config);
 }
 

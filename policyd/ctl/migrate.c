@@ -131,22 +131,16 @@ connect_target(struct migrate *migrate, struct target *target,
 	const struct config_db *from = &migrate->config->db[target->id];
 	const char *password =
 		migrate->user != NULL ? migrate->password : from->password;
-	const struct db_config config = {
-		.label = target->label,
-		.socket = from->socket,
-		.host = from->host,
-		.port = from->port,
-		.user = user_of(migrate, target),
-		.password = password != NULL ? password : "",
-		.database = database,
-		.tls = from->tls,
-		.tls_ca = from->tls_ca,
-		.connections = 1, /* GET_LOCK() holds for a connection */
-		.connect_timeout_ms = CONNECT_TIMEOUT_MS,
-		.statement_timeout_ms = STATEMENT_TIMEOUT_MS,
-		.queue_max = 8,
-	};
+	struct db_config config = config_db_target(from);
 
+	config.label = target->label;
+	config.user = user_of(migrate, target);
+	config.password = password != NULL ? password : "";
+	config.database = database;
+	config.connections = 1; /* GET_LOCK() holds for a connection */
+	config.connect_timeout_ms = CONNECT_TIMEOUT_MS;
+	config.statement_timeout_ms = STATEMENT_TIMEOUT_MS;
+	config.queue_max = 8;
 	db_free(target->db);
 	target->db = db_new(migrate->loop, &config);
 }
