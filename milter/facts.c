@@ -42,12 +42,9 @@ is_trusted(const struct config *config, const struct ip *client)
 {
 	if (client->family == IP_NONE)
 		return false;
-	if (ip_is_loopback(client))
-		return true;
-	for (size_t i = 0; i < config->mail.n_trusted_networks; i++)
-		if (network_contains(&config->mail.trusted_networks[i], client))
-			return true;
-	return false;
+	return ip_is_loopback(client) ||
+	       networks_contain(config->mail.trusted_networks,
+		       config->mail.n_trusted_networks, client);
 }
 
 static void
@@ -163,12 +160,6 @@ struct policy_client *
 milter_facts_policy(struct milter_facts *facts)
 {
 	return facts->policy;
-}
-
-struct policy_client *
-milter_facts_keys(struct milter_facts *facts)
-{
-	return facts->keys;
 }
 
 size_t

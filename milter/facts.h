@@ -147,7 +147,6 @@ void milter_facts_configure(struct milter_facts *facts, struct config *config);
 struct loop *milter_facts_loop(const struct milter_facts *facts);
 /* Only on the loop. */
 struct policy_client *milter_facts_policy(struct milter_facts *facts);
-struct policy_client *milter_facts_keys(struct milter_facts *facts);
 size_t milter_facts_sessions(const struct milter_facts *facts);
 /* empty is called when the last session has ended; at once if none is open. */
 void milter_facts_drain(struct milter_facts *facts, void (*empty)(void *arg),

@@ -98,13 +98,9 @@ is_trusted(const struct request *req)
 
 	if (req->client.family == IP_NONE)
 		return false;
-	if (ip_is_loopback(&req->client))
-		return true;
-	for (size_t i = 0; i < config->mail.n_trusted_networks; i++)
-		if (network_contains(&config->mail.trusted_networks[i],
-			    &req->client))
-			return true;
-	return false;
+	return ip_is_loopback(&req->client) ||
+	       networks_contain(config->mail.trusted_networks,
+		       config->mail.n_trusted_networks, &req->client);
 }
 
 /* What is no number, or too large a one, is not worth refusing mail for. */

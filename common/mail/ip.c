@@ -197,6 +197,15 @@ network_contains(const struct network *network, const struct ip *ip)
 	return ip_eq(&own.address, &network->address);
 }
 
+bool
+networks_contain(const struct network *networks, size_t n, const struct ip *ip)
+{
+	for (size_t i = 0; i < n; i++)
+		if (network_contains(&networks[i], ip))
+			return true;
+	return false;
+}
+
 int
 network_compare(const struct network *a, const struct network *b)
 {

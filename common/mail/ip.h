@@ -40,6 +40,9 @@ unsigned ip_bits(const struct ip *ip);    /* 32 or 128 */
 bool network_parse(struct slice text, struct network *out, bool *had_host_bits);
 struct network network_of(const struct ip *ip, unsigned prefix_length);
 bool network_contains(const struct network *network, const struct ip *ip);
+/* Whether one of n networks does. */
+bool networks_contain(const struct network *networks, size_t n,
+	const struct ip *ip);
 /* <0, 0, >0: IPv4 first, then by address, a wider network first. */
 int network_compare(const struct network *a, const struct network *b);
 /* With /length, except when it is a single address. Returns text. */
