@@ -7,58 +7,7 @@
 #include "common/base/crypto_key.h"
 #include "tests/unit/dkim_keys.h"
 #include "tests/unit/fake_milter.h"
-
-/* --- the session of a test ---------------------------------------------- */
-
-static struct session *session;
-
-static void
-set_up(void)
-{
-	fake_milter_begin();
-	session = session_new(NULL);
-}
-
-static void
-tear_down(void)
-{
-	session_free(session);
-	ck_assert_uint_eq(fake_milter.n_open, 0);
-}
-
-static enum session_welcome
-connect_as(const char *address, const char *name)
-{
-	struct session_client client = { .name = slice_of(name),
-		.ptr = slice_of(name) };
-
-	ck_assert(ip_parse(slice_of(address), &client.address));
-	return session_connect(session, &client);
-}
-
-static enum session_welcome
-connect_from(const char *address)
-{
-	return connect_as(address, "a.example");
-}
-
-static void
-mail_from(struct slice sender, const char *login)
-{
-	const struct session_login with = { .name = slice_of(login),
-		.mechanism = slice_of(login[0] != '\0' ? "PLAIN" : "") };
-
-	session_mail(session, sender, &with);
-}
-
-static struct judgement
-end_message(void)
-{
-	struct judgement out;
-
-	session_end(session, SLICE("4711"), &out);
-	return out;
-}
+#include "tests/unit/milter_session.h"
 
 static size_t
 forged(size_t i)
