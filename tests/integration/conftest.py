@@ -14,6 +14,7 @@ from harness.daemon import Policyd
 from harness.mariadb import MariaDB
 from harness.ports import free_ports
 from harness.postfix import Postfix
+from harness.sink import Sink
 from harness.vmail import Vmail
 
 TABLES = ("iredapd.throttle_tracking", "iredapd.throttle",
@@ -115,17 +116,35 @@ def vmail(mariadb):
     accounts.restore()
 
 
+@pytest.fixture(scope="module")
+def milter_port():
+    return free_ports(1)[0]
+
+
+@pytest.fixture(scope="module")
+def sink():
+    """A server behind Postfix that keeps what is delivered."""
+    with Sink() as server:
+        yield server
+
+
 @pytest.fixture
-def configured(directory, ports, mariadb, clock, request):
+def marked_settings(request):
+    """Of all @pytest.mark.settings of a test; the nearest one counts."""
+    settings = {}
+    for marker in reversed(list(request.node.iter_markers("settings"))):
+        settings.update(marker.args[0])
+    return settings
+
+
+@pytest.fixture
+def configured(directory, ports, mariadb, clock, marked_settings):
     """policyd with the schema made and tables emptied, not yet running.
 
     @pytest.mark.settings({"section.key": value}) changes its settings."""
     daemon = Policyd(os.path.join(directory, "policyd"), mariadb, ports[:1],
                      clock)
-    changes = {}
-    for marker in reversed(list(request.node.iter_markers("settings"))):
-        changes.update(marker.args[0])
-    daemon.configure(**changes).migrate()
+    daemon.configure(**marked_settings).migrate()
     empty_tables(mariadb)
     open(daemon.log_path, "w").close()
     yield daemon

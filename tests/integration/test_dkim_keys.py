@@ -13,7 +13,6 @@ import pytest
 from harness import wait_for
 from harness.daemon import MASTER_KEY
 from harness.dns import Answer, DnsServer
-from harness.ports import free_ports
 
 DOMAIN = "example.com"
 # Servers of the zone; the port is that of the DNS, so they need root.
@@ -56,12 +55,11 @@ def world():
 
 
 @pytest.fixture
-def policyd(configured, world, request):
+def policyd(configured, world, marked_settings):
     settings = {"dns.resolver": world.resolver.address, "dns.timeout": "1s",
                 "greylisting.mode": "off", "throttle.mode": "off",
                 "dkim.check_interval": "1d"}
-    for marker in reversed(list(request.node.iter_markers("settings"))):
-        settings.update(marker.args[0])
+    settings.update(marked_settings)
     configured.configure(**settings)
     configured.settings = settings
     return configured.start()
@@ -446,11 +444,6 @@ class KeyServer:
 
 def signing(server, domain):
     return [line.split(" ")[:2] for line in server.ask(domain)]
-
-
-@pytest.fixture
-def milter_port():
-    return free_ports(1)[0]
 
 
 @pytest.fixture

@@ -16,22 +16,10 @@ from harness.dns import SERVFAIL, Answer, DnsServer
 from harness.milter import SILENT, Milter
 from harness.ports import free_ports
 from harness.postfix import Postfix
-from harness.sink import Sink
 
 CLIENT, OTHER = "192.0.2.10", "198.51.100.10"
 ALICE = "alice@example.com"
 RESULTS = "Authentication-Results"
-
-
-@pytest.fixture(scope="module")
-def milter_port():
-    return free_ports(1)[0]
-
-
-@pytest.fixture(scope="module")
-def sink():
-    with Sink() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +68,7 @@ def dns():
 
 
 @pytest.fixture
-def policyd(configured, dns, milter_port, request):
+def policyd(configured, dns, milter_port, marked_settings):
     settings = dict(WITH_SPF, **{
         "spf.mode": "off", "greylisting.mode": "off", "throttle.mode": "off",
         "dmarc.mode": "off",
@@ -89,8 +77,7 @@ def policyd(configured, dns, milter_port, request):
         "spf.timeout": "2s",
         "milter.listen": "inet:127.0.0.1:%d" % milter_port,
         "milter.authserv_id": "mx.example.com"})
-    for marker in reversed(list(request.node.iter_markers("settings"))):
-        settings.update(marker.args[0])
+    settings.update(marked_settings)
     configured.configure(**settings)
     configured.settings = settings
     return configured.start()

@@ -14,7 +14,6 @@ from harness.daemon import WITH_SPF
 from harness.dns import SERVFAIL, Answer, DnsServer
 from harness.ports import free_ports
 from harness.postfix import Postfix
-from harness.sink import Sink
 
 dkim = pytest.importorskip("dkim", reason="python3-dkim is not installed")
 
@@ -52,17 +51,6 @@ def zone():
 
 
 @pytest.fixture(scope="module")
-def milter_port():
-    return free_ports(1)[0]
-
-
-@pytest.fixture(scope="module")
-def sink():
-    with Sink() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def mail(directory, ports, sink, milter_port):
     smtp, submission = free_ports(2)
     server = Postfix(os.path.join(directory, "postfix-dmarc"), smtp,
@@ -86,7 +74,7 @@ def dns():
 
 
 @pytest.fixture
-def policyd(configured, dns, milter_port, request):
+def policyd(configured, dns, milter_port, marked_settings):
     settings = dict(WITH_SPF, **{
         "spf.mode": "off", "greylisting.mode": "off", "throttle.mode": "off",
         "reject_sender_login_mismatch.mode": "off",
@@ -94,8 +82,7 @@ def policyd(configured, dns, milter_port, request):
         "spf.timeout": "2s", "dmarc.timeout": "2s",
         "milter.listen": "inet:127.0.0.1:%d" % milter_port,
         "milter.authserv_id": "mx.example.com"})
-    for marker in reversed(list(request.node.iter_markers("settings"))):
-        settings.update(marker.args[0])
+    settings.update(marked_settings)
     configured.configure(**settings)
     return configured.start()
 

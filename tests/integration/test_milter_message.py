@@ -10,7 +10,6 @@ import pytest
 from harness import wait_for
 from harness.ports import free_ports
 from harness.postfix import Postfix
-from harness.sink import Sink
 from harness.smtp import message_of
 from test_milter import milter_of
 from test_throttle_smtp import add_rule
@@ -24,17 +23,6 @@ NOT_ONES = "550 5.7.1 The From: address <%s> is not one of the " \
 NO_FROM = "550 5.7.1 The From: field does not say whose message this is"
 EXCEEDED = "550 5.7.1 Throttling quota exceeded"
 ENFORCED = {MISMATCH + ".mode": "enforce"}
-
-
-@pytest.fixture(scope="module")
-def milter_port():
-    return free_ports(1)[0]
-
-
-@pytest.fixture(scope="module")
-def sink():
-    with Sink() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +47,12 @@ def smtp(directory, ports, sink, milter_port):
 
 
 @pytest.fixture
-def policyd(configured, milter_port, request):
+def policyd(configured, milter_port, marked_settings):
     settings = {
         "greylisting.mode": "off", "spf.mode": "off",
         "milter.listen": "inet:127.0.0.1:%d" % milter_port,
         "milter.authserv_id": "mx.example.com"}
-    for marker in reversed(list(request.node.iter_markers("settings"))):
-        settings.update(marker.args[0])
+    settings.update(marked_settings)
     configured.configure(**settings)
     configured.settings = settings
     return configured

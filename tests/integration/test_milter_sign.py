@@ -16,7 +16,6 @@ from harness import BUILD, wait_for
 from harness.milter import Closed, Milter
 from harness.ports import free_ports
 from harness.postfix import Postfix
-from harness.sink import Sink
 
 dkim = pytest.importorskip("dkim", reason="python3-dkim is not installed")
 
@@ -74,17 +73,6 @@ def import_keys(policyd, keys, domain=DOMAIN):
 # --- programs ---------------------------------------------------------------
 
 @pytest.fixture(scope="module")
-def milter_port():
-    return free_ports(1)[0]
-
-
-@pytest.fixture(scope="module")
-def sink():
-    with Sink() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def signing_postfix(directory, ports, sink, milter_port):
     milter = "inet:127.0.0.1:%d" % milter_port
     smtp, submission = free_ports(2)
@@ -107,14 +95,13 @@ def signing_postfix(directory, ports, sink, milter_port):
 
 
 @pytest.fixture
-def policyd(configured, milter_port, request, keys):
+def policyd(configured, milter_port, marked_settings, keys):
     settings = {
         "greylisting.mode": "off", "throttle.mode": "off",
         "reject_sender_login_mismatch.mode": "off",
         "milter.listen": "inet:127.0.0.1:%d" % milter_port,
         "milter.authserv_id": "mx.example.com"}
-    for marker in reversed(list(request.node.iter_markers("settings"))):
-        settings.update(marker.args[0])
+    settings.update(marked_settings)
     configured.configure(**settings)
     configured.settings = settings
     configured.start()

@@ -42,10 +42,9 @@ def dns():
 
 
 @pytest.fixture
-def policyd(configured, dns, request):
+def policyd(configured, dns, marked_settings):
     settings = dict(SETTINGS, **{"dns.resolver": dns.address})
-    for marker in reversed(list(request.node.iter_markers("settings"))):
-        settings.update(marker.args[0])
+    settings.update(marked_settings)
     configured.configure(**settings)
     return configured.start()
 

@@ -34,17 +34,16 @@ def dns():
         yield server
 
 
-def settings_of(request, dns, base):
+def settings_of(marked_settings, dns, base):
     settings = {**base, "dns.resolver": dns.address}
-    for marker in reversed(list(request.node.iter_markers("settings"))):
-        settings.update(marker.args[0])
+    settings.update(marked_settings)
     return settings
 
 
 @pytest.fixture
-def ready(configured, dns, request):
+def ready(configured, dns, marked_settings):
     """Configured, not yet running."""
-    return configured.configure(**settings_of(request, dns, ON))
+    return configured.configure(**settings_of(marked_settings, dns, ON))
 
 
 @pytest.fixture
@@ -53,10 +52,10 @@ def policyd(ready):
 
 
 @pytest.fixture
-def second(directory, ports, mariadb, clock, dns, request, ready):
+def second(directory, ports, mariadb, clock, dns, marked_settings, ready):
     daemon = Policyd(os.path.join(directory, "policyd-2"), mariadb, ports[4:],
                      clock)
-    daemon.configure(**{**settings_of(request, dns, ON),
+    daemon.configure(**{**settings_of(marked_settings, dns, ON),
                         "policyd.node": "second"})
     open(daemon.log_path, "w").close()
     yield daemon
